@@ -1,0 +1,1 @@
+"""The pages: Settings → Billing and the public payment pages. Composes wallet and usage."""

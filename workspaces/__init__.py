@@ -1,0 +1,1 @@
+"""Who: users, workspaces, members and their roles. Knows nothing of money."""
