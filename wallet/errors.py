@@ -1,0 +1,154 @@
+"""Everything that can go wrong with money, one class each.
+
+WalletError
+├── WalletRefusal                 an expected no: the caller did nothing wrong that a retry would mend
+│   ├── WalletClosed
+│   ├── AmountOutOfRange
+│   ├── CardUnusable              removed, expired or another wallet's
+│   ├── CardInUse                 removal refused while something needs the card
+│   ├── LinkUnusable              expired, withdrawn or used
+│   ├── TooManyAttempts
+│   └── RefundTooLarge
+├── IdempotencyConflict           a key seen before, with other content
+├── AlreadyResolved               a hold or top-up that has its final state
+├── PaymentMismatch               Stripe's money is not what our row asked for: a person must look
+├── UnknownPayment                Stripe speaks of a payment we have no row for
+└── GatewayError                  from stripe_gateway alone
+    ├── CardDeclined              final for this attempt
+    ├── GatewayUnavailable        Stripe did not act: send the same again, later
+    ├── OutcomeUnknown            Stripe may have acted: ask, never guess
+    └── GatewayRejected           our bug, or a wrong key: retrying the same cannot help
+
+`code` is stable and goes to API clients and logs; `str(error)` is a sentence for the person.
+"""
+
+from dataclasses import dataclass
+
+
+class WalletError(Exception):
+    """Base of all errors about money."""
+
+    code = "wallet_error"
+
+
+class WalletRefusal(WalletError):
+    """An expected refusal; answered with 4xx and never logged as a fault."""
+
+    code = "refused"
+
+
+class WalletClosed(WalletRefusal):
+    """The workspace was closed; no money moves any more."""
+
+    code = "wallet_closed"
+
+
+class AmountOutOfRange(WalletRefusal):
+    """Below the least or above the most that one top-up may be."""
+
+    code = "amount_out_of_range"
+
+
+class CardUnusable(WalletRefusal):
+    """The card was removed, has expired, or belongs to another wallet."""
+
+    code = "card_unusable"
+
+
+class CardInUse(WalletRefusal):
+    """The card cannot be removed while automatic payments or an open top-up need it."""
+
+    code = "card_in_use"
+
+
+class LinkUnusable(WalletRefusal):
+    """The payment link is expired, withdrawn, used or not there; the public page answers 404 for all of these alike."""
+
+    code = "link_unusable"
+
+
+class TooManyAttempts(WalletRefusal):
+    """A limit against card testing was reached."""
+
+    code = "too_many_attempts"
+
+
+class RefundTooLarge(WalletRefusal):
+    """More than the unspent, unrefunded part of the top-up."""
+
+    code = "refund_too_large"
+
+
+class IdempotencyConflict(WalletError):
+    """The idempotency key was used before for something else; nothing was done."""
+
+    code = "idempotency_conflict"
+
+
+class AlreadyResolved(WalletError):
+    """The hold or top-up has its final state; nothing was done."""
+
+    code = "already_resolved"
+
+
+class PaymentMismatch(WalletError):
+    """Amount, currency, mode or customer of Stripe's payment differ from our row; nothing was credited."""
+
+    code = "payment_mismatch"
+
+
+class UnknownPayment(WalletError):
+    """Stripe's object names no top-up of ours; kept in the inbox and tried again."""
+
+    code = "unknown_payment"
+
+
+class GatewayError(WalletError):
+    """Base of what stripe_gateway raises."""
+
+    code = "gateway_error"
+
+
+@dataclass(frozen=True)
+class Decline:
+    """Why a card was declined, in Stripe's words (docs.stripe.com/declines/codes)."""
+
+    code: str
+    decline_code: str = ""
+    advice_code: str = ""
+    network_decline_code: str = ""
+    message: str = ""
+
+    @property
+    def reason(self) -> str:
+        """The most telling code there is."""
+        return self.decline_code or self.code
+
+
+class CardDeclined(GatewayError):
+    """The bank said no, or asks for the cardholder. `payment_id` is the PaymentIntent, where one was made."""
+
+    code = "card_declined"
+
+    def __init__(self, decline: Decline, *, payment_id: str = "") -> None:
+        super().__init__(decline.message or "The card was declined.")
+        self.decline = decline
+        self.payment_id = payment_id
+
+
+class GatewayUnavailable(GatewayError):
+    """Stripe refused to act now (rate limit, key in use, no connection made): the same request may be sent again."""
+
+    code = "gateway_unavailable"
+
+
+class OutcomeUnknown(GatewayError):
+    """Time-out, reset or a 5xx: Stripe may or may not have acted. Ask later; never send under another key."""
+
+    code = "outcome_unknown"
+
+
+class GatewayRejected(GatewayError):
+    """Stripe calls the request wrong (400, 401, 403, 404): a bug or a wrong key, so it must be seen by a person."""
+
+    code = "gateway_rejected"

@@ -1,0 +1,28 @@
+"""The tables of the wallet. Facts and constraints only; what happens to them stands in services/ and ledger.py."""
+
+from wallet.models.cards import Card, CardSetup
+from wallet.models.inbox import WebhookEvent
+from wallet.models.ledger import Account, Hold, Kind, Promotion, Transfer
+from wallet.models.notices import Notice
+from wallet.models.payment_links import PaymentLink
+from wallet.models.top_ups import OPEN_STATUSES, Dispute, Origin, Refund, TopUp
+from wallet.models.wallets import Wallet
+
+__all__ = [
+    "OPEN_STATUSES",
+    "Account",
+    "Card",
+    "CardSetup",
+    "Dispute",
+    "Hold",
+    "Kind",
+    "Notice",
+    "Origin",
+    "PaymentLink",
+    "Promotion",
+    "Refund",
+    "TopUp",
+    "Transfer",
+    "Wallet",
+    "WebhookEvent",
+]

@@ -1,0 +1,32 @@
+"""The outbox of e-mails about money. The row is the job; a worker sends it once."""
+
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+
+from wallet.models.wallets import Wallet
+
+
+class Notice(models.Model):
+    """One e-mail to one address, made in the transaction of what it tells."""
+
+    class Kind(models.TextChoices):
+        RECEIPT = "receipt", "Receipt"
+        PAYMENT_LINK = "payment_link", "Payment link"
+
+    wallet = models.ForeignKey(Wallet, on_delete=models.PROTECT, related_name="notices")
+    kind = models.CharField(max_length=40, choices=Kind)
+    recipient = models.EmailField(max_length=254)
+    reference = models.CharField(max_length=200, help_text="The id of the top-up, link … it is about.")
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+    attempts = models.PositiveIntegerField(default=0)
+    next_attempt_at = models.DateTimeField(null=True, help_text="When it is tried (again); null once it is sent or given up.")
+    sent_at = models.DateTimeField(null=True)
+    last_error = models.TextField(blank=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["wallet", "kind", "reference", "recipient"], name="notice_is_sent_once")]
+        indexes = [models.Index("next_attempt_at", condition=Q(next_attempt_at__isnull=False), name="notice_due")]
+
+    def __str__(self) -> str:
+        return f"{self.kind} to {self.recipient}"

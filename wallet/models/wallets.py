@@ -1,0 +1,58 @@
+"""A workspace's wallet: the row that is locked, and the sums that are cached."""
+
+from typing import TYPE_CHECKING
+
+from django.db import models
+from django.db.models.functions import Now
+
+from wallet.money import CURRENCIES
+
+if TYPE_CHECKING:
+    from workspaces.models import Workspace
+
+
+class Wallet(models.Model):
+    """A workspace's prepaid money, in one currency. Its row lock serialises everything that moves this money.
+
+    The primary key is the workspace's, so that every row of a customer lives under one key.
+    """
+
+    workspace: "models.OneToOneField[Workspace, Workspace]" = models.OneToOneField(
+        "workspaces.Workspace", on_delete=models.PROTECT, primary_key=True, related_name="wallet"
+    )
+    currency = models.CharField(
+        max_length=3, choices=[(code, known.name) for code, known in CURRENCIES.items()], help_text="ISO 4217, lower case. Never changes."
+    )
+    balance_micros = models.BigIntegerField(
+        default=0, help_text="Sum of the wallet's transfers; written by ledger.post alone. Negative after a late charge or a dispute."
+    )
+    held_micros = models.BigIntegerField(default=0, help_text="Sum of open holds; written with the hold, under the wallet's lock.")
+    promotion_micros = models.BigIntegerField(
+        default=0, help_text="The part of the balance that was given, not paid: what promotions have left. Written by ledger.post alone."
+    )
+    last_seq = models.BigIntegerField(default=0, help_text="seq of the newest transfer; written by ledger.post alone.")
+    stripe_customer_id = models.CharField(max_length=255, unique=True, null=True, help_text="Set once, when the wallet first meets Stripe.")
+    frozen_at = models.DateTimeField(null=True, help_text="New holds are refused from here on; open ones may still be captured.")
+    closed_at = models.DateTimeField(null=True, help_text="The workspace was closed: no money comes in any more.")
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=models.Q(currency__in=list(CURRENCIES)), name="wallet_currency_is_known"),
+            models.CheckConstraint(condition=models.Q(held_micros__gte=0), name="wallet_held_is_not_negative"),
+            models.CheckConstraint(condition=models.Q(promotion_micros__gte=0), name="wallet_promotion_is_not_negative"),
+            models.CheckConstraint(condition=models.Q(last_seq__gte=0), name="wallet_last_seq_is_not_negative"),
+        ]
+
+    def __str__(self) -> str:
+        return f"wallet of {self.workspace}"
+
+    @property
+    def available_micros(self) -> int:
+        """What may be spent or held now. Decisions use this, never the balance."""
+        return self.balance_micros - self.held_micros
+
+    @property
+    def paid_micros(self) -> int:
+        """The part of the balance that customers paid for; negative when more was used than paid."""
+        return self.balance_micros - self.promotion_micros
