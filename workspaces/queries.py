@@ -1,0 +1,37 @@
+"""What is asked about users, workspaces and their members. Reads only."""
+
+from django.db.models import F, QuerySet
+
+from workspaces.models import BILLING_ROLES, Invitation, Membership, User, Workspace
+
+
+def memberships_of(user: User) -> QuerySet[Membership]:
+    """The user's places, by workspace name: what the switcher shows."""
+    return Membership.objects.filter(user=user).select_related("workspace").order_by("workspace__name", "pk")
+
+
+def membership_in(user: User, *, public_id: str) -> Membership | None:
+    """The user's place in one workspace; None for a stranger and for an id that does not exist alike."""
+    return Membership.objects.filter(user=user, workspace__public_id=public_id).select_related("workspace", "user").first()
+
+
+def latest_membership(user: User) -> Membership | None:
+    """Where the user was last, or the place joined last where none was opened yet."""
+    memberships = Membership.objects.filter(user=user).select_related("workspace", "user")
+    return memberships.order_by(F("opened_at").desc(nulls_last=True), "-joined_at", "-pk").first()
+
+
+def members_of(workspace: Workspace) -> QuerySet[Membership]:
+    """Everyone in the workspace, first come first."""
+    return workspace.memberships.select_related("user").order_by("joined_at", "pk")
+
+
+def billing_contacts(workspace: Workspace) -> list[Membership]:
+    """Owners and admins who can still sign in: whom a member asks about billing."""
+    contacts = members_of(workspace).filter(role__in=BILLING_ROLES, user__is_active=True)
+    return sorted(contacts, key=lambda membership: membership.role, reverse=True)
+
+
+def open_invitations(workspace: Workspace) -> QuerySet[Invitation]:
+    """Invitations that were neither accepted nor withdrawn; the expired ones too, so that they can be sent again."""
+    return workspace.invitations.filter(accepted_at=None, revoked_at=None).select_related("invited_by").order_by("-created_at")
