@@ -1,0 +1,57 @@
+# The commands of a checkout. Each makes what it needs first; a second run finds it made.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3 || echo python3)
+VENV := .venv
+BIN := $(VENV)/bin
+
+export PORT SITE_HOST LAN STATE_DIR
+
+.PHONY: help
+help:
+	@echo "make run            start everything on this machine (PORT=8000, LAN=1 to open it to a phone beside it)"
+	@echo "make test           all tests"
+	@echo "make check          format, lint, types, import rules and all tests"
+	@echo "make manage do=…    a management command against what make run has started, as in do=check_books"
+
+# ---------------------------------------------------------------- what the commands stand on
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+	    || { echo "Python 3.11 or newer is needed, and $(PYTHON) is not: install it, or name it as in make PYTHON=/usr/bin/python3.11 $(MAKECMDGOALS)"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null \
+	    || { echo "This Python cannot make virtual environments: install python3-venv (apt-get install python3-venv) and run make again."; exit 1; }
+	@echo "  Making $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/installed: requirements.txt | $(BIN)/python
+	@echo "  Installing what the product runs on (about a minute, once)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+$(VENV)/installed-dev: requirements-dev.txt $(VENV)/installed
+	@echo "  Installing what the tests need (about a minute, once)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+# ---------------------------------------------------------------- commands
+.PHONY: run
+run: $(VENV)/installed
+	@exec $(BIN)/python -m wallet_billing.local run
+
+.PHONY: manage
+manage: $(VENV)/installed
+	@exec $(BIN)/python -m wallet_billing.local manage $(do)
+
+.PHONY: test
+test: $(VENV)/installed-dev
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+.PHONY: check
+check: $(VENV)/installed-dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy .
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest -n 2 --dist loadgroup

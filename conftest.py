@@ -1,0 +1,31 @@
+"""The root of all tests: servers first, then the environment, then Django, so that every conftest below may import models."""
+
+import os
+import tempfile
+from pathlib import Path
+
+import django
+import pytest
+
+from tests import servers
+
+_provided = servers.provide()
+os.environ.update(
+    servers.product_environment(
+        database_url=_provided.database_url(servers.worker_database()),
+        redis_url=servers.with_path(_provided.redis_url, path=str(servers.worker_number())),
+        site_url="http://testserver",
+        mail_folder=Path(tempfile.gettempdir()),
+    )
+)
+os.environ["DJANGO_SETTINGS_MODULE"] = "tests.settings"
+django.setup()
+# Not handed down to workers: there, pytest-django would load the settings before this file has named the worker's own database.
+del os.environ["DJANGO_SETTINGS_MODULE"]
+
+pytest_plugins = ["tests.fixtures"]
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """The process that started the servers stops them."""
+    servers.release()
