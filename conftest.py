@@ -2,20 +2,20 @@
 
 import os
 import tempfile
-from pathlib import Path
 
 import django
 import pytest
 
 from tests import servers
+from tests.environment import product_environment
 
 _provided = servers.provide()
 os.environ.update(
-    servers.product_environment(
+    product_environment(
         database_url=_provided.database_url(servers.worker_database()),
         redis_url=servers.with_path(_provided.redis_url, path=str(servers.worker_number())),
         site_url="http://testserver",
-        mail_folder=Path(tempfile.gettempdir()),
+        mail_folder=tempfile.gettempdir(),
     )
 )
 os.environ["DJANGO_SETTINGS_MODULE"] = "tests.settings"

@@ -27,14 +27,14 @@ def django_db_setup() -> Iterator[None]:
 
 
 @pytest.fixture
-def owner_dsn(db: None) -> str:
+def owner_dsn(transactional_db: None) -> str:
     """This worker's database as the owner of its tables, for planting what the app's role cannot do."""
     return servers.provide().database_owner_url(servers.worker_database())
 
 
 @pytest.fixture
-def owner_connection(owner_dsn: str, transactional_db: None) -> Iterator[Any]:
-    """A psycopg2 connection as the owner, each statement committed by itself. Use it with `django_db(transaction=True)`: rolled-back rows cannot be seen."""
+def owner_connection(owner_dsn: str) -> Iterator[Any]:
+    """A psycopg2 connection as the owner, each statement committed by itself; what the test writes is committed too, so it can be seen."""
     connection = psycopg2.connect(owner_dsn)
     connection.autocommit = True
     yield connection
@@ -42,12 +42,11 @@ def owner_connection(owner_dsn: str, transactional_db: None) -> Iterator[Any]:
 
 
 @pytest.fixture(autouse=True)
-def _empty_valkey() -> Iterator[None]:
+def _empty_valkey() -> None:
     """Limits and queued messages of one test must not reach the next."""
     client = redis.Redis.from_url(settings.REDIS_URL)
     client.flushdb()
     client.close()
-    yield
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Passwords that cost nothing to check. The product's own hasher reads them too, so a person made by a test can sign in to the real thing."""
+"""Passwords that cost nothing to check. The product's own hasher reads them too, so whom a test made can sign in to the real thing."""
 
 from django.contrib.auth.hashers import PBKDF2PasswordHasher
 

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit, urlunsplit
 import pytest
 
 from tests import databases
+from tests.environment import product_environment
 from wallet_billing.local.console import Console
 from wallet_billing.local.errors import LaunchError
 from wallet_billing.local.services import Services, start_services
@@ -133,35 +134,10 @@ def _make_template(servers: TestServers) -> None:
     assert owner is not None, "the owner's address names its role"
     databases.make_empty(servers.admin_url, name=servers.template_name, owner=owner)
     environment = os.environ | product_environment(
-        database_url=servers.template_app_url, redis_url=servers.redis_url, site_url="http://testserver", mail_folder=Path(tempfile.gettempdir())
+        database_url=servers.template_app_url, redis_url=servers.redis_url, site_url="http://testserver", mail_folder=tempfile.gettempdir()
     )
     environment["DATABASE_OWNER_URL"] = servers.template_owner_url
     command = [sys.executable, str(ROOT / "manage.py"), "prepare_database", "--verbosity", "0"]
     done = subprocess.run(command, cwd=ROOT, env=environment, check=False, capture_output=True, text=True)
     if done.returncode != 0:
         raise LaunchError(f"The template database could not be made:\n{done.stdout}{done.stderr}")
-
-
-def product_environment(*, database_url: str, redis_url: str, site_url: str, mail_folder: Path) -> dict[str, str]:
-    """Every variable that the product reads, so that nothing of the caller's own environment reaches a test."""
-    return {
-        "SECRET_KEY": "only-for-tests-and-long-enough-to-be-accepted-by-the-deployment-check",
-        "SECRET_KEY_FALLBACKS": "",
-        "SITE_URL": site_url,
-        "ALLOWED_HOSTS": "",
-        "DATABASE_URL": database_url,
-        "DATABASE_OWNER_URL": "",
-        "REDIS_URL": redis_url,
-        "STRIPE_SECRET_KEY": "sk_test_for_tests_alone",
-        "STRIPE_WEBHOOK_SECRET": "whsec_for_tests_alone",
-        # Nobody listens there: a test that forgets to fake Stripe fails, and reaches nobody.
-        "STRIPE_API_BASE": "http://127.0.0.1:9",
-        "STRIPE_CHECKOUT_ORIGIN": "",
-        "EMAIL_URL": f"filemail://{mail_folder}",
-        "DEFAULT_FROM_EMAIL": "",
-        "SUPPORT_EMAIL": "",
-        "OPERATOR_NAME": "",
-        "OPERATOR_ADDRESS": "",
-        "TRUSTED_PROXY_COUNT": "",
-        "DEBUG": "",
-    }

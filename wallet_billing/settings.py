@@ -89,7 +89,9 @@ if environment.text("DATABASE_OWNER_URL"):
     DATABASES["owner"] = environ.Env.db_url_config(environment.text("DATABASE_OWNER_URL"))
 for _database in DATABASES.values():
     if "postgresql" not in _database["ENGINE"]:
-        raise ImproperlyConfigured("DATABASE_URL and DATABASE_OWNER_URL must name a PostgreSQL database: postgres://user:password@host/name")
+        raise ImproperlyConfigured(
+            "DATABASE_URL and DATABASE_OWNER_URL must name a PostgreSQL database: postgres://user:password@host/name"
+        )
     _database["CONN_HEALTH_CHECKS"] = True
     _database["CONN_MAX_AGE"] = 60
     # A wait for a lock that lasts this long is a fault to report, not to sit out.
@@ -127,9 +129,13 @@ STRIPE_API_BASE = environment.text("STRIPE_API_BASE")
 STRIPE_LIVE = STRIPE_SECRET_KEY.startswith(("sk_live_", "rk_live_"))
 STRIPE_CHECKOUT_ORIGIN = environment.text("STRIPE_CHECKOUT_ORIGIN").rstrip("/")
 if not STRIPE_SECRET_KEY.startswith(("sk_test_", "rk_test_", "sk_live_", "rk_live_")):
-    raise ImproperlyConfigured("STRIPE_SECRET_KEY must be a secret or restricted key: it starts with sk_test_, rk_test_, sk_live_ or rk_live_.")
+    raise ImproperlyConfigured(
+        "STRIPE_SECRET_KEY must be a secret or restricted key: it starts with sk_test_, rk_test_, sk_live_ or rk_live_."
+    )
 if STRIPE_LIVE and STRIPE_API_BASE:
-    raise ImproperlyConfigured("STRIPE_API_BASE is set beside a live key: unset it, or use a test key. The sandbox must never see a live key.")
+    raise ImproperlyConfigured(
+        "STRIPE_API_BASE is set beside a live key: unset it, or use a test key. The sandbox must never see a live key."
+    )
 if STRIPE_LIVE and not SERVED_OVER_HTTPS:
     raise ImproperlyConfigured("STRIPE_SECRET_KEY is a live key, so SITE_URL must start with https://.")
 

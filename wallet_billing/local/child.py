@@ -1,5 +1,6 @@
 """Child processes that never outlive the launcher, however it dies."""
 
+import contextlib
 import ctypes
 import os
 import signal
@@ -44,10 +45,8 @@ class Child:
 
     def kill(self) -> None:
         """Ends the process and the children it made, at once."""
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
         self.process.wait()
 
     def last_words(self, *, lines_max: int = 8) -> str:
@@ -84,7 +83,7 @@ def start_child(
             cwd=folder,
             env=dict(environment) if environment is not None else None,
             start_new_session=True,
-            preexec_fn=_tether(stop_signal),
+            preexec_fn=_tether(stop_signal),  # noqa: PLW1509 -- one system call, prepared before the fork; started from the main thread
             **credentials(account),
         )
     return Child(name, process=process, stop_signal=stop_signal, log_path=log_path)

@@ -30,7 +30,7 @@ def lan_address() -> str:
     """This machine's address on its network. Raises LaunchError where it has none."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
-            # A datagram socket that is connected sends nothing: it only asks the kernel for the route. The address is reserved for documentation.
+            # Connecting a datagram socket sends nothing: it asks the kernel for the route. The address is one reserved for documentation.
             probe.connect(("192.0.2.1", 9))
         except OSError as error:
             raise LaunchError("LAN=1 needs a network, and this machine has no route to one: join one, or run without LAN=1.") from error

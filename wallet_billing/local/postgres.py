@@ -98,7 +98,14 @@ class Postgres:
         draft.rename(self.data)
 
     def _demand_same_version(self) -> None:
-        ours = subprocess.run([str(self._programs / "postgres"), "--version"], cwd="/", check=True, capture_output=True, text=True, **credentials(self.account))
+        ours = subprocess.run(
+            [str(self._programs / "postgres"), "--version"],
+            cwd="/",
+            check=True,
+            capture_output=True,
+            text=True,
+            **credentials(self.account),
+        )
         our_major = ours.stdout.split()[-1].split(".")[0]
         data_major = (self.data / "PG_VERSION").read_text().strip()
         if data_major != our_major:

@@ -42,7 +42,9 @@ def start_services(state: StateDirectory, *, given: Mapping[str, str], console: 
         valkey=None,
     )
     if bool(services.database_url) != bool(services.database_owner_url):
-        raise LaunchError("DATABASE_URL and DATABASE_OWNER_URL belong together: set both, for the app's role and for the owner's, or neither.")
+        raise LaunchError(
+            "DATABASE_URL and DATABASE_OWNER_URL belong together: set both, for the app's role and for the owner's, or neither."
+        )
     try:
         if not services.database_url:
             services.postgres = _start_postgres(state, console=console, durable=durable)
@@ -60,7 +62,9 @@ def _start_postgres(state: StateDirectory, *, console: Console, durable: bool) -
     account = server_account()
     secrets = state.secrets()
     home = state.server_home(account=account)
-    postgres = Postgres(home=home, password=secrets.superuser_password, log_path=state.log_path("postgres"), account=account, durable=durable)
+    postgres = Postgres(
+        home=home, password=secrets.superuser_password, log_path=state.log_path("postgres"), account=account, durable=durable
+    )
     if not postgres.data.exists():
         console.say(f"  PostgreSQL keeps its data in {postgres.data}")
     with console.step("Starting PostgreSQL" if postgres.data.exists() else "Making a PostgreSQL database"):
@@ -90,7 +94,9 @@ def _name_database(services: Services, *, state: StateDirectory) -> None:
 def _start_valkey(state: StateDirectory, *, console: Console, durable: bool) -> Valkey:
     account = server_account()
     home = state.server_home(account=account)
-    valkey = Valkey(home=home, password=state.secrets().valkey_password, log_path=state.log_path("valkey"), account=account, durable=durable)
+    valkey = Valkey(
+        home=home, password=state.secrets().valkey_password, log_path=state.log_path("valkey"), account=account, durable=durable
+    )
     with console.step("Starting Valkey"):
         valkey.start()
     return valkey

@@ -45,7 +45,9 @@ class StateDirectory:
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise LaunchError(f"Another copy is running on {self.path}: stop it with Ctrl-C, or give this one its own folder with STATE_DIR=…") from error
+            raise LaunchError(
+                f"Another copy is running on {self.path}: stop it with Ctrl-C, or give this one its own folder with STATE_DIR=…"
+            ) from error
 
     def close(self) -> None:
         """Gives the lock back."""
@@ -72,7 +74,9 @@ class StateDirectory:
             kept = json.loads(path.read_text())
             return Secrets(**{field.name: kept[field.name] for field in fields(Secrets)})
         except (ValueError, KeyError, TypeError, OSError) as error:
-            raise LaunchError(f"{path} cannot be read: restore it, or start afresh by removing {self.path}, which also removes its data.") from error
+            raise LaunchError(
+                f"{path} cannot be read: restore it, or start afresh by removing {self.path}, which also removes its data."
+            ) from error
 
     def server_home(self, *, account: Account | None) -> Path:
         """Where the servers keep their files: inside, unless the account cannot walk there (a checkout below /root)."""
@@ -84,13 +88,17 @@ class StateDirectory:
         try:
             outside.mkdir(mode=0o711, exist_ok=True)
         except OSError as error:
-            raise LaunchError(f"The servers cannot run in {self.path} nor in {outside} ({error.strerror}): choose a folder with STATE_DIR=…") from error
+            raise LaunchError(
+                f"The servers cannot run in {self.path} nor in {outside} ({error.strerror}): choose a folder with STATE_DIR=…"
+            ) from error
         return outside
 
     def _demand_space(self) -> None:
         disk = os.statvfs(self.path)
         if disk.f_bavail * disk.f_frsize < DISK_BYTES_MIN:
-            raise LaunchError(f"The disk of {self.path} is nearly full: free {DISK_BYTES_MIN // 1024**2} MB, or choose another folder with STATE_DIR=…")
+            raise LaunchError(
+                f"The disk of {self.path} is nearly full: free {DISK_BYTES_MIN // 1024**2} MB, or choose another folder with STATE_DIR=…"
+            )
 
 
 def write_private(path: Path, *, text: str) -> None:

@@ -64,7 +64,13 @@ class Valkey:
 
     def _write_configuration(self) -> Path:
         # In a file: a password among the arguments would stand in the list of processes.
-        lines = ["bind 127.0.0.1", f"port {self.port}", f"dir {self.data}", f"pidfile {self.data}/valkey.pid", f"requirepass {self.password}"]
+        lines = [
+            "bind 127.0.0.1",
+            f"port {self.port}",
+            f"dir {self.data}",
+            f"pidfile {self.data}/valkey.pid",
+            f"requirepass {self.password}",
+        ]
         lines += ["maxmemory-policy noeviction", "databases 64", f"appendonly {'yes' if self.durable else 'no'}", 'save ""']
         path = self.data / "valkey.conf"
         write_private(path, text="\n".join(lines) + "\n")
@@ -96,4 +102,3 @@ class Valkey:
                     child.kill()
                     raise LaunchError(f"Valkey did not start; the end of {self.log_path} says why:\n{child.last_words()}") from error
             time.sleep(0.02)
-

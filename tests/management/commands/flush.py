@@ -1,4 +1,4 @@
-"""Takes the place of Django's `flush` in tests: the app's role may not TRUNCATE, so the database is replaced by a fresh copy of the template."""
+"""In place of Django's `flush`: the app's role may not TRUNCATE, so after a test its database is replaced by a fresh copy."""
 
 from typing import Any
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.conf import settings
 from django.core.management import BaseCommand, CommandError, call_command
 from django.db import OperationalError, connections
 
@@ -31,9 +32,13 @@ class Command(BaseCommand):
 
     def _demand_two_roles(self) -> None:
         if roles.OWNER not in connections.databases:
-            raise CommandError("Set DATABASE_OWNER_URL to the role that owns the tables: migrations run as that role, and the app must not be able to.")
+            raise CommandError(
+                "Set DATABASE_OWNER_URL to the role that owns the tables: migrations run as that role, and the app must not be able to."
+            )
         if roles.owner_role() == roles.app_role():
-            raise CommandError("DATABASE_URL and DATABASE_OWNER_URL name the same role: the app's role must not own the ledger. Give it one of its own.")
+            raise CommandError(
+                "DATABASE_URL and DATABASE_OWNER_URL name the same role: the app's role must not own the ledger. Give it one of its own."
+            )
 
     def _migrate(self, *, verbosity: int) -> None:
         self.stdout.write(f"Applying migrations as {roles.owner_role()}.")
@@ -44,4 +49,6 @@ class Command(BaseCommand):
         if missing:
             raise CommandError(f"APPEND_ONLY_TABLES names {', '.join(missing)}, which the database does not have: correct the setting.")
         roles.grant_app_its_rights()
-        self.stdout.write(f"{roles.app_role()} may read and write every table, and only read and add to {', '.join(roles.settings.APPEND_ONLY_TABLES)}.")
+        self.stdout.write(
+            f"{roles.app_role()} may read and write every table, and only read and add to {', '.join(settings.APPEND_ONLY_TABLES)}."
+        )

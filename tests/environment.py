@@ -1,0 +1,26 @@
+"""The environment that tests give the product. Nothing here may import Django."""
+
+
+def product_environment(*, database_url: str, redis_url: str, site_url: str, mail_folder: str) -> dict[str, str]:
+    """Every variable that the product reads, so that nothing of the caller's own environment reaches a test."""
+    return {
+        "SECRET_KEY": "only-for-tests-and-long-enough-to-be-accepted-by-the-deployment-check",
+        "SECRET_KEY_FALLBACKS": "",
+        "SITE_URL": site_url,
+        "ALLOWED_HOSTS": "",
+        "DATABASE_URL": database_url,
+        "DATABASE_OWNER_URL": "",
+        "REDIS_URL": redis_url,
+        "STRIPE_SECRET_KEY": "sk_test_for_tests_alone",
+        "STRIPE_WEBHOOK_SECRET": "whsec_for_tests_alone",
+        # Nobody listens there: a test that forgets to fake Stripe fails, and reaches nobody.
+        "STRIPE_API_BASE": "http://127.0.0.1:9",
+        "STRIPE_CHECKOUT_ORIGIN": "",
+        "EMAIL_URL": f"filemail://{mail_folder}",
+        "DEFAULT_FROM_EMAIL": "",
+        "SUPPORT_EMAIL": "",
+        "OPERATOR_NAME": "",
+        "OPERATOR_ADDRESS": "",
+        "TRUSTED_PROXY_COUNT": "",
+        "DEBUG": "",
+    }
