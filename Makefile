@@ -7,13 +7,14 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3 || echo python3)
 VENV := .venv
 BIN := $(VENV)/bin
 
-export PORT SITE_HOST LAN STATE_DIR
+export PORT LAN STATE_DIR
 
 .PHONY: help
 help:
 	@echo "make run            start everything on this machine (PORT=8000, LAN=1 to open it to a phone beside it)"
 	@echo "make test           all tests"
 	@echo "make check          format, lint, types, import rules and all tests"
+	@echo "make services       PostgreSQL and Valkey alone, for working on the code"
 	@echo "make manage do=…    a management command against what make run has started, as in do=check_books"
 
 # ---------------------------------------------------------------- what the commands stand on
@@ -39,6 +40,10 @@ $(VENV)/installed-dev: requirements-dev.txt $(VENV)/installed
 .PHONY: run
 run: $(VENV)/installed
 	@exec $(BIN)/python -m wallet_billing.local run
+
+.PHONY: services
+services: $(VENV)/installed
+	@exec $(BIN)/python -m wallet_billing.local services
 
 .PHONY: manage
 manage: $(VENV)/installed

@@ -1,75 +1,13 @@
-"""Every environment variable the product reads, in one place.
+"""Reads the environment variables that variables.py names, with a sentence that says what to set where one is wrong.
 
-`settings.py` reads through `text`, `flag` and `whole_number`; docs/configuration.md is this table
-written out (`manage.py show_configuration`). Nothing else may look into `os.environ`.
+`settings.py` reads through these functions; nothing else may look into `os.environ`.
 """
 
 import os
-from dataclasses import dataclass
 
 from django.core.exceptions import ImproperlyConfigured
 
-
-@dataclass(frozen=True)
-class Variable:
-    """One setting: `default` is None where the operator must decide."""
-
-    name: str
-    meaning: str
-    example: str
-    default: str | None = None
-
-
-VARIABLES = (
-    Variable("SECRET_KEY", "Signs sessions and payment links. At least 50 random characters.", "openssl rand -base64 48"),
-    Variable("SECRET_KEY_FALLBACKS", "Earlier values of SECRET_KEY, comma-separated, while it is being rotated.", "old-key", ""),
-    Variable(
-        "SITE_URL",
-        "The address people open, without a trailing slash; payment links and e-mails are built from it.",
-        "https://billing.example.com",
-    ),
-    Variable(
-        "ALLOWED_HOSTS",
-        "Further host names the site answers to, comma-separated. That of SITE_URL is always allowed.",
-        "billing.internal",
-        "",
-    ),
-    Variable(
-        "DATABASE_URL", "PostgreSQL as the app's role: neither owner of the tables nor superuser.", "postgres://wallet_app:…@db:5432/wallet"
-    ),
-    Variable(
-        "DATABASE_OWNER_URL",
-        "PostgreSQL as the role that owns the tables. Only migrations use it; leave it unset elsewhere.",
-        "postgres://wallet_owner:…@db:5432/wallet",
-        "",
-    ),
-    Variable(
-        "REDIS_URL",
-        "Redis or Valkey, for the task queue and rate limits. Losing it delays money and never loses it.",
-        "redis://redis:6379/0",
-    ),
-    Variable("STRIPE_SECRET_KEY", "Stripe's secret or restricted key. sk_live_… and rk_live_… charge real cards.", "rk_live_…"),
-    Variable("STRIPE_WEBHOOK_SECRET", "The endpoint's signing secret; two, comma-separated, while it is being rotated.", "whsec_…"),
-    Variable("STRIPE_API_BASE", "Another address for Stripe's API: the sandbox's. Refused beside a live key.", "http://127.0.0.1:8010", ""),
-    Variable(
-        "STRIPE_CHECKOUT_ORIGIN",
-        "Where hosted Checkout lives; forms may redirect there and nowhere else.",
-        "https://checkout.stripe.com",
-        "https://checkout.stripe.com",
-    ),
-    Variable(
-        "EMAIL_URL",
-        "Where mail goes: smtp+tls://user:password@host:587, filemail:///folder or consolemail://.",
-        "smtp+tls://…",
-        "consolemail://",
-    ),
-    Variable("DEFAULT_FROM_EMAIL", "The sender of every mail.", "Billing <billing@example.com>", "Wallet Billing <billing@localhost>"),
-    Variable("SUPPORT_EMAIL", "Whom customers write to; shown on the Billing page.", "support@example.com", "support@localhost"),
-    Variable("OPERATOR_NAME", "The seller's name on receipts and mails.", "Example Agents, Inc.", "Wallet Billing"),
-    Variable("OPERATOR_ADDRESS", "The seller's postal address on receipts, lines separated by |.", "1 Main St|Springfield", ""),
-    Variable("TRUSTED_PROXY_COUNT", "How many proxies of yours stand in front; X-Forwarded-For is ignored beyond them.", "1", "0"),
-    Variable("DEBUG", "Django's debug pages. Never on a machine that others reach.", "false", "false"),
-)
+from wallet_billing.variables import VARIABLES
 
 _BY_NAME = {variable.name: variable for variable in VARIABLES}
 _TRUE, _FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off", ""}

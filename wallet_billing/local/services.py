@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from wallet_billing.local.account import server_account
+from wallet_billing.local.child import Child
 from wallet_billing.local.console import Console
 from wallet_billing.local.databases import APP_ROLE, OWNER_ROLE, ensure_database
 from wallet_billing.local.errors import LaunchError
@@ -23,6 +24,10 @@ class Services:
     redis_url: str
     postgres: Postgres | None
     valkey: Valkey | None
+
+    def children(self) -> list[Child]:
+        """The servers' processes, for whoever watches them."""
+        return [server.child for server in (self.postgres, self.valkey) if server is not None]
 
     def stop(self) -> None:
         """Stops what is ours, PostgreSQL last."""
