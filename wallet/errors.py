@@ -143,9 +143,16 @@ class GatewayUnavailable(GatewayError):
 
 
 class OutcomeUnknown(GatewayError):
-    """Time-out, reset or a 5xx: Stripe may or may not have acted. Ask later; never send under another key."""
+    """Time-out, reset or a 5xx: Stripe may or may not have acted. Ask later; never send under another key.
+
+    `replayed` where Stripe answered from its memory of the key: nothing new was tried.
+    """
 
     code = "outcome_unknown"
+
+    def __init__(self, message: str, *, replayed: bool = False) -> None:
+        super().__init__(message)
+        self.replayed = replayed
 
 
 class GatewayRejected(GatewayError):

@@ -37,7 +37,7 @@ class Entry:
     posted_at: datetime | None = None
 
     @property
-    def content(self) -> tuple[str, ...]:
+    def content(self) -> tuple[str, str, str, str, str]:
         """What must be the same when a key comes again. Times and words may differ: the first ones stay."""
         return (self.debit, self.credit, str(self.amount_micros), self.kind, self.reference)
 

@@ -26,6 +26,7 @@ class Card(models.Model):
     connected_at = models.DateTimeField(db_default=Now(), editable=False)
     connected_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
     removed_at = models.DateTimeField(null=True)
+    detached_at = models.DateTimeField(null=True, help_text="When Stripe forgot it; a removed card without it is still to be detached.")
 
     class Meta:
         constraints = [
@@ -34,7 +35,10 @@ class Card(models.Model):
             models.CheckConstraint(condition=~Q(is_default=True, is_backup=True), name="card_is_not_its_own_backup"),
             models.CheckConstraint(condition=Q(removed_at=None) | Q(is_default=False, is_backup=False), name="card_removed_has_no_role"),
         ]
-        indexes = [models.Index("wallet", condition=Q(removed_at=None), name="card_kept")]
+        indexes = [
+            models.Index("wallet", condition=Q(removed_at=None), name="card_kept"),
+            models.Index("removed_at", condition=Q(removed_at__isnull=False, detached_at=None), name="card_to_detach"),
+        ]
 
     def __str__(self) -> str:
         return self.label

@@ -1,0 +1,93 @@
+"""What pages and the API read of a wallet. Every query starts from one wallet and has a limit; nothing here writes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from django.db.models import Q, QuerySet
+
+from wallet.models import Account, Card, TopUp, Transfer, Wallet
+
+PAGE_ROWS = 50
+PAGE_ROWS_MAX = 500
+
+
+@dataclass(frozen=True)
+class TransferPage:
+    """Transfers, newest first; `next_before_seq` asks for the rows after them, None where there are no more."""
+
+    transfers: list[Transfer]
+    next_before_seq: int | None
+
+
+def transfers_page(
+    wallet: Wallet,
+    *,
+    kinds: Sequence[str] = (),
+    since: datetime | None = None,
+    until: datetime | None = None,
+    before_seq: int | None = None,
+    limit: int = PAGE_ROWS,
+) -> TransferPage:
+    """One page of the wallet's history: of some kinds or all, booked in [since, until), below `before_seq`.
+
+    As quick on the millionth page as on the first: every filter becomes a range of seq, and each kind is read along
+    its own index.
+    """
+    limit = min(limit, PAGE_ROWS_MAX)
+    rows = _booked_between(_rows_of_wallet(wallet), since=since, until=until)
+    if before_seq is not None:
+        rows = rows.filter(seq__lt=before_seq)
+    found = list(_newest(rows, kinds=kinds, count=limit + 1))
+    page = found[:limit]
+    return TransferPage(page, page[-1].seq if len(found) > limit else None)
+
+
+def transfers_in_book_order(wallet: Wallet, *, since: datetime | None = None, until: datetime | None = None) -> "QuerySet[Transfer]":
+    """The wallet's history, oldest first, for exports; iterate it, it may be long."""
+    return _booked_between(_rows_of_wallet(wallet), since=since, until=until).order_by("seq")
+
+
+def _rows_of_wallet(wallet: Wallet) -> "QuerySet[Transfer]":
+    """Rows that moved the wallet's own money: a lost dispute, say, moves only what had left it before."""
+    return Transfer.objects.filter(Q(debit=Account.WALLET) | Q(credit=Account.WALLET), wallet=wallet)
+
+
+def _booked_between(rows: "QuerySet[Transfer]", *, since: datetime | None, until: datetime | None) -> "QuerySet[Transfer]":
+    """posted_at never falls as seq rises, so that a period is a range of seq, found by two steps into one index."""
+    by_time = rows.order_by("posted_at", "seq").values_list("seq", flat=True)
+    if since is not None:
+        first = by_time.filter(posted_at__gte=since).first()
+        rows = rows.filter(seq__gte=first) if first is not None else rows.none()
+    if until is not None:
+        after = by_time.filter(posted_at__gte=until).first()
+        rows = rows.filter(seq__lt=after) if after is not None else rows
+    return rows
+
+
+def _newest(rows: "QuerySet[Transfer]", *, kinds: Sequence[str], count: int) -> "QuerySet[Transfer]":
+    if not kinds:
+        return rows.order_by("-seq")[:count]
+    first, *others = (rows.filter(kind=kind).order_by("-seq")[:count] for kind in kinds)
+    return first.union(*others, all=True).order_by("-seq")[:count] if others else first
+
+
+def kept_cards(wallet: Wallet) -> "QuerySet[Card]":
+    """The wallet's saved cards: the default first, then the backup, then the newest."""
+    return Card.objects.filter(wallet=wallet, removed_at=None).order_by("-is_default", "-is_backup", "-connected_at")
+
+
+class WalletStatus(StrEnum):
+    """What the status bar says of a wallet."""
+
+    UNCONNECTED = "unconnected"
+    FINE = "fine"
+
+
+def wallet_status(wallet: Wallet) -> WalletStatus:
+    """Unconnected: no money, no card, and none there ever was."""
+    if wallet.available_micros > 0 or kept_cards(wallet).exists():
+        return WalletStatus.FINE
+    was_paid = TopUp.objects.filter(wallet=wallet, status=TopUp.Status.SUCCEEDED).exists()
+    return WalletStatus.FINE if was_paid else WalletStatus.UNCONNECTED

@@ -1,0 +1,132 @@
+"""Saved cards: kept after consent, given a role, removed. The wallet's row lock guards the roles."""
+
+from django.db import transaction
+from django.db.models.functions import Now
+
+from wallet import stripe_gateway
+from wallet.errors import CardInUse, CardUnusable
+from wallet.ledger import lock_wallet
+from wallet.models import OPEN_STATUSES, Card, Wallet
+from wallet.stripe_objects import CardDetails
+from workspaces.models import User
+from workspaces.wake import wake
+
+
+@transaction.atomic
+def save_card(wallet_id: int, details: CardDetails, *, connected_by: User | None) -> Card:
+    """Keep a card whose holder agreed; the first one becomes the default. The same card connected again replaces itself.
+
+    Locks: wallet. Idempotent by: Stripe's payment method id.
+    """
+    wallet = lock_wallet(wallet_id)
+    card, is_new = Card.objects.get_or_create(
+        payment_method_id=details.payment_method_id,
+        defaults={
+            "wallet": wallet,
+            "brand": details.brand,
+            "last_four": details.last_four,
+            "expiry_month": details.expiry_month,
+            "expiry_year": details.expiry_year,
+            "fingerprint": details.fingerprint,
+            "connected_by": connected_by,
+        },
+    )
+    if is_new:
+        _take_over_role(wallet, card)
+    return card
+
+
+def _take_over_role(wallet: Wallet, card: Card) -> None:
+    """The new card steps into the place of the same card saved before, or of the missing default."""
+    kept = Card.objects.filter(wallet=wallet, removed_at=None).exclude(pk=card.pk)
+    same = kept.filter(fingerprint=card.fingerprint).first() if card.fingerprint else None
+    if same is not None:
+        card.is_default, card.is_backup = same.is_default, same.is_backup
+        _mark_removed(same)
+    elif not kept.filter(is_default=True).exists():
+        card.is_default = True
+    card.save(update_fields=["is_default", "is_backup"])
+
+
+@transaction.atomic
+def set_default_card(card: Card) -> Card:
+    """Charge this card first; the default so far becomes the backup where there is none.
+
+    Locks: wallet. Raises: CardUnusable.
+    """
+    card = _locked(card)
+    former = Card.objects.filter(wallet_id=card.wallet_id, is_default=True).exclude(pk=card.pk).first()
+    if former is not None:
+        has_backup = Card.objects.filter(wallet_id=card.wallet_id, is_backup=True).exclude(pk=card.pk).exists()
+        Card.objects.filter(pk=former.pk).update(is_default=False)
+        Card.objects.filter(pk=card.pk).update(is_backup=False)
+        Card.objects.filter(pk=former.pk).update(is_backup=not has_backup)
+    card.is_default, card.is_backup = True, False
+    card.save(update_fields=["is_default", "is_backup"])
+    return card
+
+
+@transaction.atomic
+def set_backup_card(card: Card) -> Card:
+    """Charge this card when the default is declined.
+
+    Locks: wallet. Raises: CardUnusable (also for the default card: it cannot stand in for itself).
+    """
+    card = _locked(card)
+    if card.is_default:
+        raise CardUnusable("The default card cannot be its own backup. Make another card the default first.")
+    Card.objects.filter(wallet_id=card.wallet_id, is_backup=True).exclude(pk=card.pk).update(is_backup=False)
+    card.is_backup = True
+    card.save(update_fields=["is_backup"])
+    return card
+
+
+@transaction.atomic
+def remove_card(card: Card) -> None:
+    """Forget the card here at once, and at Stripe by a worker. The backup, or else the newest card, becomes the default.
+
+    Locks: wallet. Raises: CardUnusable where it is removed already; CardInUse while a top-up on it has no outcome.
+    """
+    card = _locked(card)
+    if card.top_ups.filter(status__in=OPEN_STATUSES).exists():
+        raise CardInUse("A payment with this card is still under way. Remove the card once it is done.")
+    was_default = card.is_default
+    _mark_removed(card)
+    if was_default:
+        heir = Card.objects.filter(wallet_id=card.wallet_id, removed_at=None).order_by("-is_backup", "-connected_at").first()
+        if heir is not None:
+            heir.is_default, heir.is_backup = True, False
+            heir.save(update_fields=["is_default", "is_backup"])
+
+
+def refresh_card(details: CardDetails) -> None:
+    """Write down what the network changed of a card: last four and expiry. A card we do not keep is none of ours."""
+    Card.objects.filter(payment_method_id=details.payment_method_id).update(
+        brand=details.brand,
+        last_four=details.last_four,
+        expiry_month=details.expiry_month,
+        expiry_year=details.expiry_year,
+        fingerprint=details.fingerprint,
+    )
+
+
+def detach_removed_card(card_id: int) -> None:
+    """Make Stripe forget a removed card. Idempotent: a card that is gone there is fine. Raises: GatewayError."""
+    card = Card.objects.get(pk=card_id)
+    if card.removed_at is None or card.detached_at is not None:
+        return
+    stripe_gateway.detach_card(card.payment_method_id)
+    Card.objects.filter(pk=card_id).update(detached_at=Now())
+
+
+def _locked(card: Card) -> Card:
+    lock_wallet(card.wallet_id)
+    card.refresh_from_db()
+    if card.removed_at is not None:
+        raise CardUnusable("This card was removed. Connect it again to use it.")
+    return card
+
+
+def _mark_removed(card: Card) -> None:
+    Card.objects.filter(pk=card.pk).update(removed_at=Now(), is_default=False, is_backup=False)
+    wake("wallet.tasks.detach_card", card.pk)

@@ -1,0 +1,140 @@
+"""Payment links: made, found by token, withdrawn, mailed.
+
+The token is derived from the link's id under SECRET_KEY, so that the owner can be shown the code again
+although the database holds a hash only: a stolen copy of the database opens no link.
+"""
+
+import hmac
+from base64 import urlsafe_b64encode
+from datetime import timedelta
+from enum import StrEnum
+from hashlib import sha256
+from uuid import UUID, uuid4
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models.functions import Now
+from django.urls import reverse
+from django.utils import timezone
+
+from wallet.errors import AmountOutOfRange, IdempotencyConflict, LinkUnusable, WalletClosed
+from wallet.ledger import lock_wallet
+from wallet.models import Notice, PaymentLink, TopUp, Wallet
+from wallet.money import currency_of, format_money, to_minor
+from wallet.services.notices import notify
+from workspaces.models import User
+
+LINK_LIFETIME = timedelta(days=7)
+DECLINES_MAX = 10
+"""Declined payments that close a link: nobody who means to pay fails so often, card testers do."""
+
+
+class LinkState(StrEnum):
+    """What the holder of a link can do with it now."""
+
+    OPEN = "open"
+    PROCESSING = "processing"
+    USED = "used"
+    EXPIRED = "expired"
+    WITHDRAWN = "withdrawn"
+
+
+def request_payment_link(
+    wallet: Wallet, *, purpose: PaymentLink.Purpose, amount_micros: int | None = None, request_id: str, requested_by: User | None
+) -> PaymentLink:
+    """A link to pay `amount_micros`, or to connect a card.
+
+    Idempotent by: `request_id`, in its wallet. Locks: wallet.
+    Raises: AmountOutOfRange, InexactAmount, WalletClosed; IdempotencyConflict where the request asked for something else before.
+    """
+    if amount_micros is not None:
+        check_top_up_amount(amount_micros, currency=wallet.currency)
+    with transaction.atomic():
+        if lock_wallet(wallet.pk).closed_at is not None:
+            raise WalletClosed("This workspace was closed, so its wallet takes no more money.")
+        link = PaymentLink.objects.filter(wallet=wallet, request_id=request_id).first()
+        if link is None:
+            return _make(wallet, purpose=purpose, amount_micros=amount_micros, request_id=request_id, requested_by=requested_by)
+    if (link.purpose, link.amount_micros) != (purpose, amount_micros):
+        raise IdempotencyConflict("This form was already sent with another amount. Open it again to ask for a new one.")
+    return link
+
+
+def check_top_up_amount(amount_micros: int, *, currency: str) -> None:
+    """Raises AmountOutOfRange outside one top-up's bounds, and InexactAmount where Stripe has no coin for it."""
+    known = currency_of(currency)
+    if not known.top_up_least_micros <= amount_micros <= known.top_up_most_micros:
+        least, most = (format_money(bound, currency=currency) for bound in (known.top_up_least_micros, known.top_up_most_micros))
+        raise AmountOutOfRange(f"Choose an amount from {least} to {most}.")
+    to_minor(amount_micros, currency=currency)
+
+
+def _make(
+    wallet: Wallet, *, purpose: PaymentLink.Purpose, amount_micros: int | None, request_id: str, requested_by: User | None
+) -> PaymentLink:
+    link_id = uuid4()
+    return PaymentLink.objects.create(
+        id=link_id,
+        wallet=wallet,
+        purpose=purpose,
+        amount_micros=amount_micros,
+        request_id=request_id,
+        token_sha256=_hashed(_token(link_id, secret=settings.SECRET_KEY)),
+        created_by=requested_by,
+        expires_at=timezone.now() + LINK_LIFETIME,
+    )
+
+
+def payment_link_token(link: PaymentLink) -> str:
+    """The link's token, derived anew: 256 bits that only SECRET_KEY, or one of its fallbacks, can make."""
+    for secret in (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS):
+        token = _token(link.pk, secret=secret)
+        if hmac.compare_digest(_hashed(token), link.token_sha256):
+            return token
+    raise LinkUnusable("The key that made this link is gone. Withdraw it and make a new one.")
+
+
+def payment_link_url(link: PaymentLink) -> str:
+    """The public address; its QR code shows the very same."""
+    return settings.SITE_URL + reverse("billing:pay", args=[payment_link_token(link)])
+
+
+def find_payment_link(token: str) -> PaymentLink:
+    """The link of that token, in whatever state. Raises: LinkUnusable."""
+    link = PaymentLink.objects.select_related("wallet__workspace").filter(token_sha256=_hashed(token)).first()
+    if link is None:
+        raise LinkUnusable("This payment link doesn't work any more.")
+    return link
+
+
+def link_state(link: PaymentLink) -> LinkState:
+    """Whether the link can be used now; time-outs count from the moment they pass."""
+    if link.used_at is not None:
+        return LinkState.USED
+    if link.top_ups.filter(status__in=(TopUp.Status.PROCESSING, TopUp.Status.MANUAL_REVIEW)).exists():
+        return LinkState.PROCESSING
+    if link.withdrawn_at is not None:
+        return LinkState.WITHDRAWN
+    return LinkState.EXPIRED if link.expires_at <= timezone.now() else LinkState.OPEN
+
+
+def email_payment_link(link: PaymentLink, *, recipient: str) -> None:
+    """Mail the link to whoever pays. Idempotent by: link and address. Raises: LinkUnusable unless it is open."""
+    if link_state(link) is not LinkState.OPEN:
+        raise LinkUnusable("This payment link can't be used any more, so it was not mailed.")
+    with transaction.atomic():
+        notify(link.wallet_id, kind=Notice.Kind.PAYMENT_LINK, reference=str(link.pk), recipient=recipient)
+
+
+def mark_withdrawn(link: PaymentLink) -> None:
+    """Close the link for new payers. What was paid already is still credited."""
+    PaymentLink.objects.filter(pk=link.pk, used_at=None, withdrawn_at=None).update(withdrawn_at=Now())
+    link.refresh_from_db(fields=["withdrawn_at", "used_at"])
+
+
+def _token(link_id: UUID, *, secret: str) -> str:
+    return urlsafe_b64encode(hmac.digest(secret.encode(), b"payment-link:" + link_id.bytes, "sha256")).rstrip(b"=").decode()
+
+
+def _hashed(token: str) -> str:
+    return sha256(token.encode()).hexdigest()

@@ -1,0 +1,217 @@
+"""Brings our rows into step with what Stripe says of a payment. The one place where a top-up is credited.
+
+The synchronous answer, the webhook, the success page and the sweep all come here, in any order and any number
+of times: money that arrived is credited once, whatever our row said before. Never asks Stripe itself.
+"""
+
+from uuid import UUID
+
+from django.conf import settings
+from django.db import connection, transaction
+from django.db.models import QuerySet
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from wallet.alerts import alert
+from wallet.errors import Decline, UnknownPayment
+from wallet.ledger import Entry, lock_wallet, post
+from wallet.models import Account, Card, Kind, Notice, Origin, PaymentLink, TopUp, Wallet
+from wallet.services.cards import save_card
+from wallet.services.notices import notify_admins
+from wallet.stripe_objects import CardDetails, Payment
+
+Status = TopUp.Status
+_STATUS_AT_STRIPE = {"processing": Status.PROCESSING, "requires_action": Status.REQUIRES_ACTION, "canceled": Status.CANCELED}
+_LABELS = {
+    Origin.MANUAL: (Kind.TOP_UP, "Top-up"),
+    Origin.PAYMENT_LINK: (Kind.TOP_UP, "Top-up by payment link"),
+    Origin.AUTOMATIC: (Kind.AUTOMATIC_PAYMENT, "Automatic payment"),
+}
+
+
+@transaction.atomic
+def settle_payment(payment: Payment) -> TopUp:
+    """The top-up behind the payment, brought into step with it: credited, failed, canceled, or still open.
+
+    Locks: top-up → wallet. Idempotent by: the ledger key `top-up:<id>`.
+    Raises: UnknownPayment where no top-up has the payment's id.
+    A payment whose amount, currency, mode or customer is not what we asked for is not credited: the top-up goes to
+    manual review and the operator is told (faults: A16).
+    """
+    top_up = _locked_top_up(payment)
+    if top_up.status == Status.SUCCEEDED:
+        return top_up
+    wallet = lock_wallet(top_up.wallet_id)
+    if mismatch := _mismatch(payment, top_up=top_up, wallet=wallet):
+        return _send_to_review(top_up, mismatch)
+    top_up.payment_intent_id = payment.id
+    if payment.succeeded:
+        return _credit(top_up, payment)
+    if top_up.is_open:
+        _follow(top_up, payment)
+    return top_up
+
+
+@transaction.atomic
+def fail_top_up(top_up_id: UUID | str, *, decline: Decline, payment_id: str = "") -> TopUp:
+    """Record that the attempt brought no money; a top-up that is resolved already stays as it is.
+
+    Locks: top-up → wallet.
+    """
+    top_up = TopUp.objects.select_for_update().get(pk=top_up_id)
+    lock_wallet(top_up.wallet_id)
+    if top_up.is_open:
+        top_up.payment_intent_id = payment_id or top_up.payment_intent_id
+        _record_decline(top_up, decline)
+        _resolve(top_up, Status.FAILED)
+    return top_up
+
+
+@transaction.atomic
+def end_top_up(top_up_id: UUID | str, *, status: TopUp.Status) -> TopUp:
+    """Close an attempt that can bring no money any more as expired or canceled. Locks: top-up → wallet."""
+    top_up = TopUp.objects.select_for_update().get(pk=top_up_id)
+    lock_wallet(top_up.wallet_id)
+    if top_up.is_open:
+        _resolve(top_up, status)
+    return top_up
+
+
+@transaction.atomic
+def adopt_payment(payment: Payment) -> TopUp | None:
+    """Credit a payment that is ours by its metadata although its row is missing, or stands for another payment.
+
+    A book restored from a backup lacks the newest rows (faults: B25); a payer who paid twice paid twice.
+    None where the customer is no wallet's, or nothing was paid. Locks: wallet.
+    """
+    wallet = Wallet.objects.filter(stripe_customer_id=payment.customer_id).first() if payment.customer_id else None
+    if wallet is None or not payment.succeeded or payment.amount_micros is None:
+        return None
+    lock_wallet(wallet.pk)
+    top_up, is_new = TopUp.objects.get_or_create(
+        payment_intent_id=payment.id,
+        defaults={"wallet": wallet, "origin": Origin.MANUAL, "amount_micros": payment.amount_micros, "request_id": f"stripe:{payment.id}"},
+    )
+    if is_new:
+        alert("payment_adopted", payment=payment.id, top_up=top_up.pk, wallet=wallet.pk)
+    return settle_payment(payment)
+
+
+def _locked_top_up(payment: Payment) -> TopUp:
+    """By the payment where we know it, else by our id in its metadata, so that an adopted payment finds its own row."""
+    rows = TopUp.objects.select_for_update()
+    top_up = rows.filter(payment_intent_id=payment.id).first() or _by_id(rows, payment.top_up_id)
+    if top_up is None or top_up.payment_intent_id not in (None, payment.id):
+        raise UnknownPayment(f"No top-up stands for the payment {payment.id}.")
+    return top_up
+
+
+def _by_id(rows: QuerySet[TopUp], text: str) -> TopUp | None:
+    """Metadata can be edited by hand at Stripe: what is no id of ours names no row of ours."""
+    try:
+        return rows.filter(pk=UUID(text)).first()
+    except ValueError:
+        return None
+
+
+def _mismatch(payment: Payment, *, top_up: TopUp, wallet: Wallet) -> str:
+    expected = {
+        "amount": (payment.amount_micros, top_up.amount_micros),
+        "currency": (payment.currency, wallet.currency),
+        "mode": (payment.livemode, settings.STRIPE_LIVE),
+        "customer": (payment.customer_id, wallet.stripe_customer_id),
+    }
+    return ", ".join(f"{name} {found!r} instead of {wanted!r}" for name, (found, wanted) in expected.items() if found != wanted)
+
+
+def _send_to_review(top_up: TopUp, mismatch: str) -> TopUp:
+    alert("payment_mismatch", top_up=top_up.pk, wallet=top_up.wallet_id, mismatch=mismatch)
+    if top_up.is_open:
+        top_up.status, top_up.next_check_at = Status.MANUAL_REVIEW, None
+        top_up.failure_message = f"Stripe reports {mismatch}."
+        top_up.save(update_fields=["status", "next_check_at", "failure_message"])
+    return top_up
+
+
+def _credit(top_up: TopUp, payment: Payment) -> TopUp:
+    if not top_up.is_open:
+        alert("payment_for_a_closed_top_up", top_up=top_up.pk, status=top_up.status, payment=payment.id)
+    card = _keep_card(top_up, payment.card)
+    kind, label = _LABELS[Origin(top_up.origin)]
+    paid_with = _paid_with(payment.card)
+    post(
+        top_up.wallet_id,
+        [
+            Entry(
+                debit=Account.STRIPE,
+                credit=Account.WALLET,
+                amount_micros=top_up.amount_micros,
+                kind=kind,
+                reference=str(top_up.pk),
+                description=f"{label} · {paid_with}" if paid_with else label,
+                happened_at=timezone.now(),
+                idempotency_key=f"top-up:{top_up.pk}",
+            )
+        ],
+    )
+    top_up.card, top_up.paid_with, top_up.receipt_number = card or top_up.card, paid_with, _next_receipt_number()
+    _resolve(top_up, Status.SUCCEEDED)
+    if top_up.payment_link_id is not None:
+        PaymentLink.objects.filter(pk=top_up.payment_link_id, used_at=None).update(used_at=Now())
+    notify_admins(top_up.wallet_id, kind=Notice.Kind.RECEIPT, reference=str(top_up.pk))
+    return top_up
+
+
+def _keep_card(top_up: TopUp, details: CardDetails | None) -> Card | None:
+    if details is None or not details.reusable or not top_up.saves_card:
+        return None
+    return save_card(top_up.wallet_id, details, connected_by=top_up.requested_by)
+
+
+def _paid_with(details: CardDetails | None) -> str:
+    return Card(brand=details.brand, last_four=details.last_four).label if details else ""
+
+
+def _next_receipt_number() -> str:
+    with connection.cursor() as cursor:
+        # The ORM has no word for a sequence of its own.
+        cursor.execute("SELECT nextval('wallet_receipt_number')")
+        (number,) = cursor.fetchone()
+    return f"W-{number:06d}"
+
+
+def _follow(top_up: TopUp, payment: Payment) -> None:
+    """Take over an outcome that is no success. In Checkout a declined payer may try another card: the attempt stays open."""
+    if payment.decline is not None:
+        _record_decline(top_up, payment.decline)
+    if payment.status == "requires_payment_method" and top_up.payment_link_id is None:
+        _resolve(top_up, Status.FAILED)
+    elif payment.status == "canceled":
+        _resolve(top_up, Status.CANCELED)
+    else:
+        top_up.status = _STATUS_AT_STRIPE.get(payment.status, top_up.status)
+        top_up.save(update_fields=["status", "payment_intent_id", *_DECLINE_FIELDS])
+
+
+_DECLINE_FIELDS = ("decline_code", "advice_code", "network_decline_code", "failure_message")
+
+
+def _record_decline(top_up: TopUp, decline: Decline) -> None:
+    top_up.decline_code, top_up.advice_code = decline.reason, decline.advice_code
+    top_up.network_decline_code, top_up.failure_message = decline.network_decline_code, decline.message
+
+
+def _resolve(top_up: TopUp, status: TopUp.Status) -> None:
+    top_up.status, top_up.resolved_at, top_up.next_check_at = status, timezone.now(), None
+    top_up.save(
+        update_fields=[
+            "status",
+            "resolved_at",
+            "next_check_at",
+            "payment_intent_id",
+            "card",
+            "paid_with",
+            "receipt_number",
+            *_DECLINE_FIELDS,
+        ]
+    )

@@ -1,0 +1,81 @@
+"""The sweep: finds every row that is due and sees that it is done. Celery makes things fast, this makes them certain.
+
+Each list has a limit: what is left over is due again at the next sweep. Running twice, or by two at once, does no harm.
+"""
+
+from collections.abc import Iterable
+from datetime import timedelta
+
+from django.db.models import Model, QuerySet
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from wallet.models import Card, CardSetup, Notice, Promotion, TopUp, WebhookEvent
+from wallet.services.checkout import ask_after_checkout
+from wallet.services.top_ups import ask_after_top_up, charge_top_up
+from workspaces.wake import wake
+
+BATCH = 500
+"""Rows of one kind that one sweep hands out."""
+CHECK_AGAIN_AFTER = timedelta(minutes=1)
+CHECK_AGAIN_AFTER_MAX = timedelta(hours=1)
+
+
+def wake_everything_due() -> dict[str, int]:
+    """Send a message for each row that is due; answers how many of each kind."""
+    due: dict[str, Iterable[str | int]] = {
+        "wallet.tasks.handle_webhook_event": _keys(WebhookEvent.objects.filter(next_attempt_at__lte=Now())),
+        "wallet.tasks.check_top_up": _keys(TopUp.objects.filter(next_check_at__lte=Now())),
+        "wallet.tasks.check_card_setup": _keys(CardSetup.objects.filter(next_check_at__lte=Now())),
+        "wallet.tasks.send_notice": _keys(Notice.objects.filter(next_attempt_at__lte=Now())),
+        "wallet.tasks.detach_card": _keys(Card.objects.filter(removed_at__isnull=False, detached_at=None)),
+        "wallet.tasks.expire_promotion": _keys(Promotion.objects.filter(remaining_micros__gt=0, expires_at__lte=Now())),
+    }
+    counts = {}
+    for task, keys in due.items():
+        counts[task] = 0
+        for key in keys:
+            wake(task, key)
+            counts[task] += 1
+    return counts
+
+
+def check_top_up(top_up_id: str) -> None:
+    """Look at one top-up that is due: send it, ask Stripe after it, or end it. Claimed, with the next look already set.
+
+    Not inside a transaction. Raises: GatewayError.
+    """
+    top_up = _claim(TopUp.objects.select_related("wallet__workspace", "card", "payment_link"), top_up_id)
+    if top_up is None:
+        return
+    if top_up.payment_link_id is not None:
+        ask_after_checkout(top_up)
+    elif top_up.status == TopUp.Status.CREATED:
+        charge_top_up(top_up.pk)
+    else:
+        ask_after_top_up(top_up)
+
+
+def check_card_setup(setup_id: str) -> None:
+    """Look at one attempt to connect a card that is due. Not inside a transaction. Raises: GatewayError."""
+    setup = _claim(CardSetup.objects.select_related("wallet__workspace", "payment_link"), setup_id)
+    if setup is not None:
+        ask_after_checkout(setup)
+
+
+def _keys(due: "QuerySet[Model]") -> list[str | int]:
+    return [key if isinstance(key, int) else str(key) for key in due.values_list("pk", flat=True)[:BATCH]]
+
+
+def _claim(rows: "QuerySet[TopUp] | QuerySet[CardSetup]", pk: str) -> "TopUp | CardSetup | None":
+    """The row, if it is due and this caller is the one that moved its next look on."""
+    row = rows.filter(pk=pk, next_check_at__lte=Now()).first()
+    if row is None:
+        return None
+    delay = min(CHECK_AGAIN_AFTER * 2 ** min(row.checks, 10), CHECK_AGAIN_AFTER_MAX)
+    moved = (
+        type(row)
+        .objects.filter(pk=pk, checks=row.checks, next_check_at__lte=Now())
+        .update(checks=row.checks + 1, next_check_at=timezone.now() + delay)
+    )
+    return row if moved else None

@@ -1,0 +1,202 @@
+"""Top-ups on a saved card: requested, sent to Stripe, and asked after until the outcome is known."""
+
+from datetime import timedelta
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from wallet import stripe_gateway
+from wallet.alerts import alert
+from wallet.errors import (
+    CardDeclined,
+    CardUnusable,
+    Decline,
+    GatewayError,
+    GatewayRejected,
+    GatewayUnavailable,
+    IdempotencyConflict,
+    OutcomeUnknown,
+    WalletClosed,
+)
+from wallet.ledger import lock_wallet
+from wallet.models import Card, Origin, TopUp, Wallet
+from wallet.services.payment_links import check_top_up_amount
+from wallet.services.settlement import fail_top_up, settle_payment
+from wallet.services.wallets import stripe_customer
+from wallet.stripe_objects import Payment
+from workspaces.models import User
+
+SEND_CHECK_AFTER = timedelta(seconds=60)
+"""How long a sent top-up may be without an outcome before the sweep asks; longer than any request lasts."""
+UNKNOWN_CHECK_AFTER = timedelta(seconds=20)
+KEY_REMEMBERED_FOR = timedelta(hours=23)
+"""Stripe may forget an idempotency key after 24 hours (docs.stripe.com/api/idempotent_requests): from then on, look up only."""
+LOOKED_UP_AFTER = timedelta(seconds=60)
+AUTHENTICATION_REQUIRED = "authentication_required"
+
+_CHARGEABLE = (TopUp.Status.SENDING, TopUp.Status.UNKNOWN)
+
+
+def request_top_up(wallet: Wallet, *, amount_micros: int, card: Card, request_id: str, requested_by: User | None) -> TopUp:
+    """The committed row of a top-up on a saved card; `charge_top_up` sends it.
+
+    Idempotent by: `request_id`, in its wallet. Locks: wallet.
+    Raises: AmountOutOfRange, InexactAmount, CardUnusable, WalletClosed; IdempotencyConflict where the request asked for
+    another amount or card before.
+    """
+    check_top_up_amount(amount_micros, currency=wallet.currency)
+    with transaction.atomic():
+        if lock_wallet(wallet.pk).closed_at is not None:
+            raise WalletClosed("This workspace was closed, so its wallet takes no more money.")
+        standing = TopUp.objects.filter(wallet=wallet, request_id=request_id).first()
+        if standing is None:
+            _check_card(wallet, card)
+            return TopUp.objects.create(
+                wallet=wallet,
+                origin=Origin.MANUAL,
+                amount_micros=amount_micros,
+                card=card,
+                request_id=request_id,
+                requested_by=requested_by,
+                next_check_at=timezone.now() + SEND_CHECK_AFTER,
+            )
+    if (standing.amount_micros, standing.card_id) != (amount_micros, card.pk):
+        raise IdempotencyConflict("This form was already sent with another amount or card. Open it again for a new top-up.")
+    return standing
+
+
+def _check_card(wallet: Wallet, card: Card) -> None:
+    card.refresh_from_db()
+    if card.wallet_id != wallet.pk or card.removed_at is not None:
+        raise CardUnusable("This card was removed. Choose another card, or pay another way.")
+
+
+def charge_top_up(top_up_id: UUID | str) -> TopUp:
+    """Send the top-up to Stripe, if nobody has yet, and record the outcome. Declines and time-outs are outcomes, not errors.
+
+    Safe from anywhere, any number of times: one claim wins. Not inside a transaction: asks Stripe.
+    """
+    claimed = TopUp.objects.filter(pk=top_up_id, status=TopUp.Status.CREATED, card__isnull=False).update(
+        status=TopUp.Status.SENDING, sent_at=Now(), next_check_at=timezone.now() + SEND_CHECK_AFTER
+    )
+    if claimed:
+        _send_first(_with_wallet(top_up_id))
+    return _with_wallet(top_up_id)
+
+
+def ask_after_top_up(top_up: TopUp) -> None:
+    """Find out what became of a top-up on a saved card whose outcome is not known.
+
+    By Stripe's id, else by ours in the metadata, else by sending the same request under the same key, which either
+    replays the outcome or charges once. Never sent again once Stripe may have forgotten the key (faults: B22).
+    Not inside a transaction. Raises: GatewayError where Stripe does not answer.
+    """
+    payment = _payment_at_stripe(top_up)
+    if payment is not None:
+        settle_payment(payment)
+    elif top_up.status in _CHARGEABLE and _age(top_up) < KEY_REMEMBERED_FOR:
+        _send(top_up)
+    else:
+        _give_to_a_person(top_up)
+
+
+def _with_wallet(top_up_id: UUID | str) -> TopUp:
+    return TopUp.objects.select_related("wallet__workspace", "card").get(pk=top_up_id)
+
+
+def _send_first(top_up: TopUp) -> None:
+    if top_up.card is not None and top_up.card.removed_at is not None:
+        # Never another card in its place: the payer chose this one (faults: B11).
+        fail_top_up(
+            top_up.pk, decline=Decline(code="card_removed", message="The card was removed before it was charged. Nothing was charged.")
+        )
+        return
+    _send(top_up)
+
+
+def _send(top_up: TopUp) -> None:
+    """One request under the top-up's own key; what comes of it is written down, whatever it is."""
+    try:
+        settle_payment(_charge(top_up))
+    except CardDeclined as error:
+        _record_decline(top_up, error)
+    except GatewayUnavailable as error:
+        _record_unknown(top_up, str(error))
+    except OutcomeUnknown as error:
+        if error.replayed and _age(top_up) >= LOOKED_UP_AFTER:
+            # Stripe answers a saved 5xx, and a list that does not lag shows no payment: it never came to be (faults: B5).
+            fail_top_up(
+                top_up.pk, decline=Decline(code="processing_error", message="The payment could not be processed. Nothing was charged.")
+            )
+        else:
+            _record_unknown(top_up, str(error))
+    except GatewayRejected as error:
+        alert("charge_rejected", top_up=top_up.pk, wallet=top_up.wallet_id, error=error)
+        fail_top_up(
+            top_up.pk, decline=Decline(code="rejected", message="The payment could not be made. Nothing was charged; we have been told.")
+        )
+
+
+def _charge(top_up: TopUp) -> Payment:
+    card, wallet = top_up.card, top_up.wallet
+    assert card is not None, "Only top-ups on a saved card are sent; the others are paid in Checkout."
+    return stripe_gateway.charge_card(
+        customer_id=stripe_customer(wallet),
+        payment_method_id=card.payment_method_id,
+        amount_micros=top_up.amount_micros,
+        currency=wallet.currency,
+        description="Wallet balance",
+        metadata=payment_metadata(top_up),
+        idempotency_key=f"top-up-{top_up.pk}",
+    )
+
+
+def payment_metadata(top_up: TopUp) -> dict[str, str]:
+    """What a payment at Stripe says of its top-up: enough to find the row, or to make it anew from Stripe alone."""
+    return {"top_up_id": str(top_up.pk), "workspace": top_up.wallet.workspace.public_id, "origin": top_up.origin}
+
+
+def _record_decline(top_up: TopUp, error: CardDeclined) -> None:
+    if error.decline.reason == AUTHENTICATION_REQUIRED and error.payment_id:
+        _end_unauthenticated(top_up, error)
+    else:
+        fail_top_up(top_up.pk, decline=error.decline, payment_id=error.payment_id)
+
+
+def _end_unauthenticated(top_up: TopUp, error: CardDeclined) -> None:
+    """The bank wants the cardholder, who is not there: end this payment for good before another way to pay is offered."""
+    try:
+        payment = stripe_gateway.cancel_payment(error.payment_id)
+    except GatewayError as cancelling:
+        TopUp.objects.filter(pk=top_up.pk, payment_intent_id=None).update(payment_intent_id=error.payment_id)
+        _record_unknown(top_up, str(cancelling))
+        return
+    if payment.succeeded:
+        settle_payment(payment)
+    else:
+        fail_top_up(top_up.pk, decline=error.decline, payment_id=error.payment_id)
+
+
+def _record_unknown(top_up: TopUp, message: str) -> None:
+    TopUp.objects.filter(pk=top_up.pk, status__in=_CHARGEABLE).update(
+        status=TopUp.Status.UNKNOWN, failure_message=message, next_check_at=timezone.now() + UNKNOWN_CHECK_AFTER
+    )
+
+
+def _payment_at_stripe(top_up: TopUp) -> Payment | None:
+    if top_up.payment_intent_id:
+        return stripe_gateway.retrieve_payment(top_up.payment_intent_id)
+    since = (top_up.sent_at or top_up.created_at) - timedelta(minutes=5)
+    listed = stripe_gateway.payments_since(since, customer_id=stripe_customer(top_up.wallet))
+    return next((payment for payment in listed if payment.top_up_id == str(top_up.pk)), None)
+
+
+def _give_to_a_person(top_up: TopUp) -> None:
+    alert("top_up_without_outcome", top_up=top_up.pk, wallet=top_up.wallet_id)
+    TopUp.objects.filter(pk=top_up.pk, status__in=_CHARGEABLE).update(status=TopUp.Status.MANUAL_REVIEW, next_check_at=None)
+
+
+def _age(top_up: TopUp) -> timedelta:
+    return timezone.now() - (top_up.sent_at or top_up.created_at)

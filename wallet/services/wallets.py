@@ -1,0 +1,32 @@
+"""Opening wallets, and their customer at Stripe."""
+
+from wallet import stripe_gateway
+from wallet.models import Wallet
+from wallet.money import currency_of
+from workspaces.models import Workspace
+
+
+def open_wallet(workspace: Workspace, *, currency: str) -> Wallet:
+    """The workspace's wallet, opened in that currency if it has none.
+
+    Idempotent by: the workspace. Raises: UnknownCurrency.
+    """
+    wallet, _ = Wallet.objects.get_or_create(workspace=workspace, defaults={"currency": currency_of(currency).code})
+    return wallet
+
+
+def stripe_customer(wallet: Wallet) -> str:
+    """The id of the wallet's customer at Stripe, made on first need.
+
+    Two at once send the same idempotency key and get the same customer; the first to write wins (facts: B26).
+    Not inside a transaction: asks Stripe. Raises: GatewayError.
+    """
+    if wallet.stripe_customer_id:
+        return wallet.stripe_customer_id
+    customer_id = stripe_gateway.create_customer(
+        name=wallet.workspace.name, workspace=wallet.workspace.public_id, idempotency_key=f"cust-{wallet.workspace.public_id}"
+    )
+    Wallet.objects.filter(pk=wallet.pk, stripe_customer_id=None).update(stripe_customer_id=customer_id)
+    wallet.refresh_from_db(fields=["stripe_customer_id"])
+    assert wallet.stripe_customer_id is not None
+    return wallet.stripe_customer_id

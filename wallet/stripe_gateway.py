@@ -1,0 +1,464 @@
+"""The one door to Stripe: our words in, our frozen dataclasses and our errors out.
+
+Nothing else imports `stripe`. No function here may be called inside a database transaction, none retries
+by itself, and every one that makes something takes the idempotency key under which it may be sent again.
+"""
+
+import contextlib
+import json
+import time
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from functools import cache
+from http import HTTPStatus
+from typing import Any, TypeVar
+
+import stripe
+from django.conf import settings
+
+from wallet.errors import CardDeclined, Decline, GatewayRejected, GatewayUnavailable, OutcomeUnknown
+from wallet.money import UnknownCurrency, from_minor, to_minor
+from wallet.stripe_objects import CardDetails, Checkout, DisputeState, IncomingEvent, Payment, RefundState
+
+API_VERSION = "2026-08-26.dahlia"
+"""The version that stripe==15.6.2 speaks; webhooks of another version are refused."""
+
+Item = TypeVar("Item", bound=stripe.StripeObject)
+
+CONNECT_TIMEOUT_SECONDS, ANSWER_TIMEOUT_SECONDS = 3.05, 20.0
+SIGNATURE_AGE_SECONDS_MAX = 300  # Stripe's own default tolerance.
+SIGNATURE_LEAD_SECONDS_MAX = 60  # The SDK takes any timestamp from the future; we don't.
+LIST_PAGE_SIZE, LIST_ITEMS_MAX = 100, 100_000
+_PAYMENT_PARTS = ["payment_method"]
+
+
+class BadSignature(Exception):
+    """The webhook's signature is missing, wrong, too old or from the future."""
+
+
+# ---------------------------------------------------------------- customers and cards
+
+
+def create_customer(*, name: str, workspace: str, idempotency_key: str) -> str:
+    """The new customer's id. `workspace` is the workspace's public id. Raises: GatewayError."""
+    with _our_errors():
+        return _client().v1.customers.create({"name": name, "metadata": {"workspace": workspace}}, _under(idempotency_key)).id
+
+
+def retrieve_card(payment_method_id: str) -> CardDetails | None:
+    """The card behind a payment method, or None where it is not a card. Raises: GatewayError."""
+    with _our_errors():
+        return _card(_client().v1.payment_methods.retrieve(payment_method_id), reusable=True)
+
+
+def detach_card(payment_method_id: str) -> None:
+    """Make the card unusable for ever; a card that is gone already is fine. Raises: GatewayError."""
+    with _our_errors():
+        try:
+            _client().v1.payment_methods.detach(payment_method_id)
+        except stripe.InvalidRequestError as error:
+            # Stripe answers 400 for a payment method that is attached to no customer: it is detached, as we want it.
+            if error.http_status not in (400, 404):
+                raise
+
+
+# ---------------------------------------------------------------- payments
+
+
+def charge_card(
+    *,
+    customer_id: str,
+    payment_method_id: str,
+    amount_micros: int,
+    currency: str,
+    description: str,
+    metadata: dict[str, str],
+    idempotency_key: str,
+) -> Payment:
+    """Charge a saved card without its holder (off_session). Raises: CardDeclined, GatewayUnavailable, OutcomeUnknown, GatewayRejected."""
+    params: stripe.params.PaymentIntentCreateParams = {
+        "amount": to_minor(amount_micros, currency=currency),
+        "currency": currency,
+        "customer": customer_id,
+        "payment_method": payment_method_id,
+        "off_session": True,
+        "confirm": True,
+        "description": description,
+        "metadata": metadata,
+        "expand": _PAYMENT_PARTS,
+    }
+    with _our_errors():
+        return _payment(_client().v1.payment_intents.create(params, _under(idempotency_key)))
+
+
+def retrieve_payment(payment_id: str) -> Payment:
+    """The payment as it stands. Raises: GatewayError."""
+    with _our_errors():
+        return _payment(_client().v1.payment_intents.retrieve(payment_id, {"expand": _PAYMENT_PARTS}))
+
+
+def cancel_payment(payment_id: str) -> Payment:
+    """Cancel it, and answer how it stands: it may have succeeded meanwhile. Raises: GatewayError."""
+    with _our_errors():
+        try:
+            return _payment(_client().v1.payment_intents.cancel(payment_id, {"expand": _PAYMENT_PARTS}))
+        except stripe.InvalidRequestError as error:
+            if error.code != "payment_intent_unexpected_state":
+                raise
+    return retrieve_payment(payment_id)
+
+
+def payments_since(moment: datetime, *, customer_id: str = "") -> Iterator[Payment]:
+    """Payments made at or after `moment`, newest first; listed, as Stripe's search lags. Raises: GatewayError."""
+    params: stripe.params.PaymentIntentListParams = {
+        "created": {"gte": int(moment.timestamp())},
+        "limit": LIST_PAGE_SIZE,
+        "expand": [f"data.{part}" for part in _PAYMENT_PARTS],
+    }
+    if customer_id:
+        params["customer"] = customer_id
+    with _our_errors():
+        for item in _all_pages(_client().v1.payment_intents.list(params)):
+            yield _payment(item)
+
+
+# ---------------------------------------------------------------- hosted Checkout
+
+
+def open_payment_checkout(
+    *,
+    customer_id: str,
+    amount_micros: int,
+    currency: str,
+    product_name: str,
+    saves_card: bool,
+    metadata: dict[str, str],
+    expires_at: datetime,
+    success_url: str,
+    cancel_url: str,
+    idempotency_key: str,
+) -> Checkout:
+    """A session in which anyone may pay once; `saves_card` keeps the card for later charges. Raises: GatewayError."""
+    intent: stripe.params.checkout.SessionCreateParamsPaymentIntentData = {"metadata": metadata, "description": product_name}
+    if saves_card:
+        intent["setup_future_usage"] = "off_session"
+    params: stripe.params.checkout.SessionCreateParams = {
+        "mode": "payment",
+        "customer": customer_id,
+        "line_items": [
+            {
+                "quantity": 1,
+                "price_data": {
+                    "currency": currency,
+                    "unit_amount": to_minor(amount_micros, currency=currency),
+                    "product_data": {"name": product_name},
+                },
+            }
+        ],
+        "payment_intent_data": intent,
+        "metadata": metadata,
+        "expires_at": int(expires_at.timestamp()),
+        "success_url": success_url,
+        "cancel_url": cancel_url,
+        "expand": _CHECKOUT_PARTS,
+    }
+    return _open_checkout(params, idempotency_key=idempotency_key)
+
+
+def open_card_checkout(
+    *,
+    customer_id: str,
+    currency: str,
+    metadata: dict[str, str],
+    expires_at: datetime,
+    success_url: str,
+    cancel_url: str,
+    idempotency_key: str,
+) -> Checkout:
+    """A session in which a card is connected and nothing is paid. Raises: GatewayError."""
+    params: stripe.params.checkout.SessionCreateParams = {
+        "mode": "setup",
+        "customer": customer_id,
+        "currency": currency,
+        "setup_intent_data": {"metadata": metadata},
+        "metadata": metadata,
+        "expires_at": int(expires_at.timestamp()),
+        "success_url": success_url,
+        "cancel_url": cancel_url,
+        "expand": _CHECKOUT_PARTS,
+    }
+    return _open_checkout(params, idempotency_key=idempotency_key)
+
+
+def retrieve_checkout(session_id: str) -> Checkout:
+    """The session as it stands, with its payment or card. Raises: GatewayError."""
+    with _our_errors():
+        return _checkout(_client().v1.checkout.sessions.retrieve(session_id, {"expand": _CHECKOUT_PARTS}))
+
+
+def expire_checkout(session_id: str) -> Checkout:
+    """End the session, and answer how it stands: it may have been paid meanwhile. Raises: GatewayError."""
+    with _our_errors(), contextlib.suppress(stripe.InvalidRequestError):
+        # Stripe refuses to expire a session that is complete or expired: retrieving it tells which.
+        _client().v1.checkout.sessions.expire(session_id)
+    return retrieve_checkout(session_id)
+
+
+# ---------------------------------------------------------------- refunds and disputes
+
+
+def create_refund(*, payment_id: str, amount_micros: int, currency: str, metadata: dict[str, str], idempotency_key: str) -> RefundState:
+    """Send part or all of a payment back. Raises: GatewayError."""
+    params: stripe.params.RefundCreateParams = {
+        "payment_intent": payment_id,
+        "amount": to_minor(amount_micros, currency=currency),
+        "metadata": metadata,
+    }
+    with _our_errors():
+        return _refund(_client().v1.refunds.create(params, _under(idempotency_key)))
+
+
+def retrieve_refund(refund_id: str) -> RefundState:
+    """The refund as it stands. Raises: GatewayError."""
+    with _our_errors():
+        return _refund(_client().v1.refunds.retrieve(refund_id))
+
+
+def refunds_since(moment: datetime) -> Iterator[RefundState]:
+    """Refunds made at or after `moment`, newest first. Raises: GatewayError."""
+    with _our_errors():
+        for item in _all_pages(_client().v1.refunds.list({"created": {"gte": int(moment.timestamp())}, "limit": LIST_PAGE_SIZE})):
+            yield _refund(item)
+
+
+def refunds_of_payment(payment_id: str) -> Iterator[RefundState]:
+    """Every refund of one payment. Raises: GatewayError."""
+    with _our_errors():
+        for item in _all_pages(_client().v1.refunds.list({"payment_intent": payment_id, "limit": LIST_PAGE_SIZE})):
+            yield _refund(item)
+
+
+def retrieve_dispute(dispute_id: str) -> DisputeState:
+    """The dispute as it stands. Raises: GatewayError."""
+    with _our_errors():
+        return _dispute(_client().v1.disputes.retrieve(dispute_id))
+
+
+def disputes_since(moment: datetime) -> Iterator[DisputeState]:
+    """Disputes opened at or after `moment`, newest first. Raises: GatewayError."""
+    with _our_errors():
+        for item in _all_pages(_client().v1.disputes.list({"created": {"gte": int(moment.timestamp())}, "limit": LIST_PAGE_SIZE})):
+            yield _dispute(item)
+
+
+# ---------------------------------------------------------------- webhooks
+
+
+def verify_webhook(body: bytes, *, signature: str) -> IncomingEvent:
+    """The event in a webhook's raw body, once one of our secrets signed it. Raises: BadSignature; ValueError where it is no event."""
+    for secret in settings.STRIPE_WEBHOOK_SECRETS:
+        try:
+            stripe.WebhookSignature.verify_header(body, signature, secret, SIGNATURE_AGE_SECONDS_MAX)
+        except (stripe.SignatureVerificationError, UnicodeDecodeError):
+            continue
+        _refuse_future(signature)
+        return _incoming_event(body)
+    raise BadSignature("No secret of ours signed this.")
+
+
+def _refuse_future(signature: str) -> None:
+    timestamps = [part.removeprefix("t=") for part in signature.split(",") if part.startswith("t=")]
+    if int(timestamps[0]) > time.time() + SIGNATURE_LEAD_SECONDS_MAX:
+        raise BadSignature("The signature is from the future.")
+
+
+def _incoming_event(body: bytes) -> IncomingEvent:
+    payload = json.loads(body)
+    try:
+        return IncomingEvent(
+            id=payload["id"],
+            type=payload["type"],
+            object_id=payload["data"]["object"].get("id", ""),
+            livemode=payload["livemode"],
+            api_version=payload.get("api_version") or "",
+            payload=payload,
+        )
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError("The body is no event of Stripe's.") from error
+
+
+# ---------------------------------------------------------------- how it is asked
+
+_CHECKOUT_PARTS = ["payment_intent", "payment_intent.payment_method", "setup_intent", "setup_intent.payment_method"]
+
+
+@cache
+def _client() -> stripe.StripeClient:
+    return stripe.StripeClient(
+        settings.STRIPE_SECRET_KEY,
+        stripe_version=API_VERSION,
+        base_addresses={"api": settings.STRIPE_API_BASE} if settings.STRIPE_API_BASE else {},
+        http_client=stripe.RequestsClient(timeout=(CONNECT_TIMEOUT_SECONDS, ANSWER_TIMEOUT_SECONDS)),
+        max_network_retries=0,
+    )
+
+
+def _under(idempotency_key: str) -> stripe.RequestOptions:
+    assert 0 < len(idempotency_key) <= 255, "Stripe takes keys of at most 255 characters."
+    return {"idempotency_key": idempotency_key}
+
+
+def _open_checkout(params: stripe.params.checkout.SessionCreateParams, *, idempotency_key: str) -> Checkout:
+    with _our_errors():
+        return _checkout(_client().v1.checkout.sessions.create(params, _under(idempotency_key)))
+
+
+def _all_pages(page: "stripe.ListObject[Item]") -> "Iterator[Item]":
+    for count, item in enumerate(page.auto_paging_iter()):
+        assert count < LIST_ITEMS_MAX, "More than a reconciliation can hold; ask for a shorter period."
+        yield item
+
+
+@contextlib.contextmanager
+def _our_errors() -> Iterator[None]:
+    """Stripe's errors become ours, once. Source: docs.stripe.com/error-low-level, docs.stripe.com/api/errors."""
+    try:
+        yield
+    except stripe.CardError as error:
+        raise _declined(error) from error
+    except stripe.RateLimitError as error:
+        raise GatewayUnavailable(str(error)) from error
+    except stripe.IdempotencyError as error:
+        # A key still in use means that the same request is running; another body under a used key is our bug.
+        in_use = error.http_status == HTTPStatus.CONFLICT or error.code == "idempotency_key_in_use"
+        raise (GatewayUnavailable if in_use else GatewayRejected)(str(error)) from error
+    except (stripe.InvalidRequestError, stripe.AuthenticationError, stripe.PermissionError) as error:
+        busy = error.http_status == HTTPStatus.CONFLICT or error.code == "lock_timeout"
+        raise (GatewayUnavailable if busy else GatewayRejected)(str(error)) from error
+    except stripe.StripeError as error:
+        # Time-outs, resets and 5xx. Under version 1 of the API a saved 500 is replayed for the same key.
+        raise OutcomeUnknown(str(error), replayed=(error.headers or {}).get("Idempotent-Replayed") == "true") from error
+
+
+def _declined(error: stripe.CardError) -> CardDeclined:
+    body = error.json_body if isinstance(error.json_body, dict) else {}
+    details = body.get("error", {})
+    return CardDeclined(_decline(details), payment_id=(details.get("payment_intent") or {}).get("id", ""))
+
+
+def _decline(details: Mapping[str, Any]) -> Decline:
+    return Decline(
+        code=details.get("code") or "card_declined",
+        decline_code=details.get("decline_code") or "",
+        advice_code=details.get("advice_code") or "",
+        network_decline_code=details.get("network_decline_code") or "",
+        message=details.get("message") or "",
+    )
+
+
+# ---------------------------------------------------------------- what it answers
+
+
+def _payment(intent: stripe.PaymentIntent) -> Payment:
+    failure = intent.last_payment_error
+    return Payment(
+        id=intent.id,
+        status=intent.status,
+        amount_micros=_micros(intent.amount_received if intent.status == "succeeded" else intent.amount, intent.currency),
+        currency=intent.currency,
+        customer_id=_id_of(intent.customer),
+        livemode=intent.livemode,
+        top_up_id=_metadata(intent).get("top_up_id", ""),
+        workspace=_metadata(intent).get("workspace", ""),
+        created_at=_moment(intent.created),
+        card=_paying_card(intent),
+        decline=_decline(failure.to_dict()) if failure else None,
+    )
+
+
+def _paying_card(intent: stripe.PaymentIntent) -> CardDetails | None:
+    """The card that paid: kept for later where its holder agreed."""
+    method = intent.payment_method
+    if isinstance(method, stripe.PaymentMethod):
+        return _card(method, reusable=intent.setup_future_usage == "off_session")
+    return None
+
+
+def _card(method: stripe.PaymentMethod, *, reusable: bool) -> CardDetails | None:
+    card = method.card
+    if card is None:
+        return None
+    customer_id = _id_of(method.customer)
+    return CardDetails(
+        payment_method_id=method.id,
+        brand=card.brand,
+        last_four=card.last4,
+        expiry_month=card.exp_month,
+        expiry_year=card.exp_year,
+        fingerprint=card.fingerprint or "",
+        customer_id=customer_id,
+        reusable=reusable and bool(customer_id),
+    )
+
+
+def _checkout(session: stripe.checkout.Session) -> Checkout:
+    intent, setup = session.payment_intent, session.setup_intent
+    method = setup.payment_method if isinstance(setup, stripe.SetupIntent) and setup.status == "succeeded" else None
+    return Checkout(
+        id=session.id,
+        url=session.url or "",
+        status=session.status or "open",
+        paid=session.payment_status == "paid",
+        attempt_id=_metadata(session).get("attempt_id", ""),
+        payment=_payment(intent) if isinstance(intent, stripe.PaymentIntent) else None,
+        card=_card(method, reusable=True) if isinstance(method, stripe.PaymentMethod) else None,
+    )
+
+
+def _refund(refund: stripe.Refund) -> RefundState:
+    return RefundState(
+        id=refund.id,
+        status=refund.status or "pending",
+        amount_micros=_micros(refund.amount, refund.currency),
+        payment_id=_id_of(refund.payment_intent),
+        reason=refund.reason or "",
+        created_at=_moment(refund.created),
+    )
+
+
+def _dispute(dispute: stripe.Dispute) -> DisputeState:
+    # Balance transactions may settle in another currency than the dispute's, so only their signs are read.
+    moves = [move.amount for move in dispute.balance_transactions]
+    amount_micros = _micros(dispute.amount, dispute.currency) or 0
+    return DisputeState(
+        id=dispute.id,
+        status=dispute.status,
+        amount_micros=_micros(dispute.amount, dispute.currency),
+        payment_id=_id_of(dispute.payment_intent),
+        reason=dispute.reason,
+        withdrawn_micros=amount_micros if any(move < 0 for move in moves) else 0,
+        reinstated_micros=amount_micros if any(move > 0 for move in moves) else 0,
+        created_at=_moment(dispute.created),
+    )
+
+
+def _micros(amount_minor: int, currency: str) -> int | None:
+    try:
+        return from_minor(amount_minor, currency=currency)
+    except UnknownCurrency:
+        return None
+
+
+def _metadata(thing: "stripe.PaymentIntent | stripe.checkout.Session") -> dict[str, str]:
+    return thing.metadata.to_dict() if thing.metadata is not None else {}
+
+
+def _id_of(reference: "str | stripe.Customer | stripe.PaymentIntent | None") -> str:
+    """The id of a field that may be expanded or not."""
+    if reference is None:
+        return ""
+    return reference if isinstance(reference, str) else str(reference.id)
+
+
+def _moment(seconds: int) -> datetime:
+    return datetime.fromtimestamp(seconds, tz=UTC)

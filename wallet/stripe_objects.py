@@ -1,0 +1,96 @@
+"""What Stripe answers, in our words: frozen, without a line of Stripe's library. stripe_gateway makes them."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from wallet.errors import Decline
+
+
+@dataclass(frozen=True)
+class CardDetails:
+    """A card as Stripe tells it. `reusable` where its holder agreed to later charges."""
+
+    payment_method_id: str
+    brand: str
+    last_four: str
+    expiry_month: int
+    expiry_year: int
+    fingerprint: str
+    customer_id: str
+    reusable: bool
+
+
+@dataclass(frozen=True)
+class Payment:
+    """A PaymentIntent: `amount_micros` is None in a currency that no wallet has.
+
+    `top_up_id` and `workspace` come from its metadata, and are empty where it is not ours.
+    """
+
+    id: str
+    status: str
+    amount_micros: int | None
+    currency: str
+    customer_id: str
+    livemode: bool
+    top_up_id: str
+    workspace: str
+    created_at: datetime
+    card: CardDetails | None
+    decline: Decline | None
+
+    @property
+    def succeeded(self) -> bool:
+        return self.status == "succeeded"
+
+
+@dataclass(frozen=True)
+class Checkout:
+    """A Checkout session: `status` is open, complete or expired; `paid` only where Stripe has the money."""
+
+    id: str
+    url: str
+    status: str
+    paid: bool
+    attempt_id: str
+    payment: Payment | None
+    card: CardDetails | None
+
+
+@dataclass(frozen=True)
+class RefundState:
+    """A refund as it stands at Stripe."""
+
+    id: str
+    status: str
+    amount_micros: int | None
+    payment_id: str
+    reason: str
+    created_at: datetime
+
+
+@dataclass(frozen=True)
+class DisputeState:
+    """A dispute as it stands at Stripe: what was taken from us so far, and what was given back, fees not counted."""
+
+    id: str
+    status: str
+    amount_micros: int | None
+    payment_id: str
+    reason: str
+    withdrawn_micros: int
+    reinstated_micros: int
+    created_at: datetime
+
+
+@dataclass(frozen=True)
+class IncomingEvent:
+    """A webhook whose signature was verified."""
+
+    id: str
+    type: str
+    object_id: str
+    livemode: bool
+    api_version: str
+    payload: dict[str, Any]
