@@ -104,6 +104,15 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # ---------------------------------------------------------------- Redis and Celery
 REDIS_URL = environment.text("REDIS_URL")
+# Counts tries at signing in. Where Redis is away each process counts for itself.
+CACHES: dict[str, dict[str, Any]] = {
+    "default": {
+        "BACKEND": "wallet_billing.cache.ForgivingRedisCache",
+        "LOCATION": REDIS_URL,
+        "KEY_PREFIX": "web",
+        "OPTIONS": {"socket_connect_timeout": 0.5, "socket_timeout": 1},
+    }
+}
 CELERY_BROKER_URL = REDIS_URL
 CELERY_TASK_IGNORE_RESULT = True
 # A lost worker's message comes back: each task is safe to run twice, none is safe to forget.
@@ -118,6 +127,7 @@ CELERY_TASK_PUBLISH_RETRY = False
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
+    "send-invitations": {"task": "workspaces.tasks.sweep_invitations", "schedule": 60.0},
     "sweep-money": {"task": "wallet.tasks.sweep", "schedule": 30.0},
     "reconcile-with-stripe": {"task": "wallet.tasks.reconcile_recent_payments", "schedule": 3600.0},
 }
@@ -158,6 +168,17 @@ ACCOUNT_PREVENT_ENUMERATION = True
 ACCOUNT_SESSION_REMEMBER = True
 ACCOUNT_EMAIL_NOTIFICATIONS = True
 ACCOUNT_DEFAULT_HTTP_PROTOCOL = _site.scheme
+ACCOUNT_ADAPTER = "workspaces.sign_in.AccountAdapter"
+ACCOUNT_SIGNUP_FORM_CLASS = "workspaces.forms.SignupForm"
+ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
+ACCOUNT_USER_DISPLAY = "workspaces.sign_in.display_name"
+# One address per account; a new one takes over once it is confirmed.
+ACCOUNT_CHANGE_EMAIL = True
+ACCOUNT_REAUTHENTICATION_REQUIRED = True
+ACCOUNT_CONFIRM_EMAIL_ON_GET = False
+ACCOUNT_LOGOUT_ON_GET = False
+ALLAUTH_TRUSTED_PROXY_COUNT = TRUSTED_PROXY_COUNT
+MFA_ADAPTER = "workspaces.sign_in.MFAAdapter"
 MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
 MFA_TOTP_ISSUER = OPERATOR_NAME
 

@@ -2,6 +2,7 @@
 
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
+from django.views.generic import RedirectView
 
 from wallet_billing import health
 
@@ -10,4 +11,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("readyz", health.readyz, name="readyz"),
     path("admin/", admin.site.urls),
     path("accounts/", include("allauth.urls")),
+    path("login", RedirectView.as_view(pattern_name="account_login", query_string=True)),
+    path("", include("workspaces.urls")),
+    path("", include("billing.urls")),
 ]

@@ -12,11 +12,17 @@ from django.db.models.functions import Lower, Now
 from django.utils import timezone
 
 INVITATION_LIFETIME = timedelta(days=7)
+SEND_ATTEMPTS_MAX = 5
 
 
 def new_public_id() -> str:
     """An id that is safe to show and to put into an address: 96 random bits, no meaning."""
     return f"ws_{secrets.token_hex(12)}"
+
+
+def new_nonce() -> str:
+    """128 random bits: what makes one invitation link different from the next."""
+    return secrets.token_urlsafe(16)
 
 
 def valid_time_zone(name: str) -> None:
@@ -109,6 +115,7 @@ class Membership(models.Model):
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="memberships")
     role = models.CharField(max_length=6, choices=Role)
     joined_at = models.DateTimeField(db_default=Now(), editable=False)
+    opened_at = models.DateTimeField(null=True, editable=False, help_text="When the user last switched to this workspace.")
 
     class Meta:
         constraints = [
@@ -125,14 +132,22 @@ class Membership(models.Model):
 
 
 class Invitation(models.Model):
-    """An offer of a role, sent by e-mail; the row is the job to send it."""
+    """An offer of a role, sent by e-mail; the row is the job to send it.
+
+    Open until it is accepted or withdrawn, once. The link in the mail is signed over `nonce`, which changes
+    when the invitation is sent anew: only the newest link works, and the database alone yields none.
+    """
 
     workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="invitations")
     email = models.EmailField(max_length=254)
     role = models.CharField(max_length=6, choices=Role)
     invited_by = models.ForeignKey(User, on_delete=models.SET_NULL, null=True, related_name="+")
+    nonce = models.CharField(max_length=32, unique=True, default=new_nonce, editable=False)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     expires_at = models.DateTimeField()
+    send_after = models.DateTimeField(db_default=Now(), editable=False, help_text="No attempt to send before; each attempt moves it on.")
+    send_attempts = models.PositiveSmallIntegerField(default=0, editable=False)
+    times_sent = models.PositiveSmallIntegerField(default=1, editable=False, help_text="Mails asked for: the first, and each time it was sent again.")
     sent_at = models.DateTimeField(null=True, editable=False)
     accepted_at = models.DateTimeField(null=True, editable=False)
     revoked_at = models.DateTimeField(null=True, editable=False)
@@ -146,7 +161,28 @@ class Invitation(models.Model):
                 name="invitation_is_one_open_per_address",
             ),
             models.CheckConstraint(condition=models.Q(role__in=Role.values), name="invitation_role_is_known"),
+            models.CheckConstraint(condition=models.Q(accepted_at__isnull=True) | models.Q(revoked_at__isnull=True), name="invitation_ends_once"),
+        ]
+        indexes = [
+            models.Index(
+                fields=["send_after"],
+                condition=models.Q(sent_at__isnull=True, accepted_at__isnull=True, revoked_at__isnull=True),
+                name="invitation_to_send",
+            )
         ]
 
     def __str__(self) -> str:
         return f"{self.email} → {self.workspace} ({self.role})"
+
+    @property
+    def is_open(self) -> bool:
+        return self.accepted_at is None and self.revoked_at is None
+
+    @property
+    def is_unsendable(self) -> bool:
+        """The mail server refused it every time: a person has to look at the address."""
+        return self.sent_at is None and self.send_attempts >= SEND_ATTEMPTS_MAX
+
+    @property
+    def is_expired(self) -> bool:
+        return self.expires_at <= timezone.now()

@@ -1,8 +1,9 @@
 """What is asked about users, workspaces and their members. Reads only."""
 
-from django.db.models import F, QuerySet
+from django.db.models import F, Q, QuerySet
+from django.db.models.functions import Now
 
-from workspaces.models import BILLING_ROLES, Invitation, Membership, User, Workspace
+from workspaces.models import BILLING_ROLES, SEND_ATTEMPTS_MAX, Invitation, Membership, User, Workspace
 
 
 def memberships_of(user: User) -> QuerySet[Membership]:
@@ -35,3 +36,14 @@ def billing_contacts(workspace: Workspace) -> list[Membership]:
 def open_invitations(workspace: Workspace) -> QuerySet[Invitation]:
     """Invitations that were neither accepted nor withdrawn; the expired ones too, so that they can be sent again."""
     return workspace.invitations.filter(accepted_at=None, revoked_at=None).select_related("invited_by").order_by("-created_at")
+
+
+def due_to_send() -> Q:
+    """Which invitations wait for their mail now."""
+    waiting = Q(sent_at=None, accepted_at=None, revoked_at=None, expires_at__gt=Now())
+    return waiting & Q(send_after__lte=Now(), send_attempts__lt=SEND_ATTEMPTS_MAX)
+
+
+def invitations_to_send(*, limit: int) -> list[int]:
+    """Ids of the invitations whose mail is due, oldest first."""
+    return list(Invitation.objects.filter(due_to_send()).order_by("send_after").values_list("pk", flat=True)[:limit])

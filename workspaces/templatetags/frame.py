@@ -48,7 +48,7 @@ def sidebar(context: Context) -> dict[str, Any]:
         "membership": membership,
         "memberships": queries.memberships_of(_user(request)),
         "items": navigation.items_for(membership, links=navigation.SIDEBAR, path=request.path) if membership else [],
-        "on_account_page": request.path.startswith("/account/"),
+        "on_account_page": request.path.startswith("/accounts/"),
         "user": request.user,
         "csrf_token": context.get("csrf_token"),
     }

@@ -1,0 +1,133 @@
+"""Payment links as their owner sees them: the panel that waits with the QR code, mailing, withdrawing, and connecting a card by one."""
+
+from typing import Any
+from uuid import UUID
+
+from django.http import HttpResponse, HttpResponseBase
+from django.shortcuts import get_object_or_404, redirect
+from django.utils import timezone
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from billing.declines import decline_words
+from billing.forms import RecipientForm, is_request_id, new_request_id
+from billing.limits import MAILS_PER_WALLET, spend
+from billing.qr import qr_svg
+from billing.views.rendering import STILL_PROCESSING_AFTER, limited, render_panel, wallet_of
+from wallet.errors import GatewayError, LinkUnusable, WalletRefusal
+from wallet.models import CardSetup, Notice, PaymentLink, TopUp
+from wallet.services.checkout import withdraw_payment_link
+from wallet.services.payment_links import LinkState, email_payment_link, link_state, payment_link_url, request_payment_link
+from workspaces.access import WorkspaceRequest, billing_required
+from workspaces.responses import is_htmx
+
+
+@require_safe
+@billing_required
+def payment_link(request: WorkspaceRequest, link_id: UUID) -> HttpResponseBase:
+    """The panel of one link, live: asked with `seen`, it answers 204 until there is something new to show."""
+    link = _link(request, link_id)
+    context = _context(request, link)
+    seen = request.GET.get("seen")
+    if is_htmx(request) and seen == context["stamp"]:
+        return HttpResponse(status=204)
+    return _show(request, context, changed=seen is not None)
+
+
+@require_POST
+@billing_required
+@limited
+def email(request: WorkspaceRequest, link_id: UUID) -> HttpResponseBase:
+    """Mails the link to whoever pays."""
+    link, form = _link(request, link_id), RecipientForm(request.POST)
+    if form.is_valid():
+        spend(MAILS_PER_WALLET, str(link.wallet_id))
+        try:
+            email_payment_link(link, recipient=form.cleaned_data["recipient"])
+        except LinkUnusable as refusal:
+            form.add_error(None, str(refusal))
+    if form.errors:
+        return _show(request, _context(request, link) | {"form": form}, status=422)
+    return redirect("billing:payment_link", request.workspace.public_id, link.pk)
+
+
+@require_POST
+@billing_required
+def withdraw(request: WorkspaceRequest, link_id: UUID) -> HttpResponseBase:
+    """Ends the link; where it was paid at the last moment, the panel says so."""
+    link = _link(request, link_id)
+    try:
+        withdraw_payment_link(link)
+    except GatewayError:
+        # The link is closed for new payers already; the sweep ends its open session at Stripe.
+        link.refresh_from_db()
+    return redirect("billing:payment_link", request.workspace.public_id, link.pk)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@billing_required
+def connect_card(request: WorkspaceRequest) -> HttpResponseBase:
+    """Three ways to connect a card, all of them one link, which is made when the page is asked for by its form's id."""
+    wallet = wallet_of(request)
+    request_id = request.POST.get("request_id", "")
+    if request.method != "POST" or not is_request_id(request_id):
+        return render_panel(request, "billing/_connect_card.html", {"request_id": new_request_id(), "wallet": wallet}, title="Connect a card")
+    try:
+        link = request_payment_link(wallet, purpose=PaymentLink.Purpose.CONNECT_CARD, request_id=request_id, requested_by=request.user)
+    except WalletRefusal as refusal:
+        return render_panel(request, "billing/_refused.html", {"refusal": refusal}, title="Connect a card", status=422)
+    return redirect("billing:payment_link", request.workspace.public_id, link.pk)
+
+
+def _link(request: WorkspaceRequest, link_id: UUID) -> PaymentLink:
+    return get_object_or_404(PaymentLink.objects.select_related("wallet__workspace"), pk=link_id, wallet__workspace=request.workspace)
+
+
+def _show(request: WorkspaceRequest, context: dict[str, Any], *, status: int = 200, changed: bool = False) -> HttpResponse:
+    connects = context["link"].purpose == PaymentLink.Purpose.CONNECT_CARD
+    title = "Connect a card" if connects else "Add Balance"
+    return render_panel(request, "billing/_payment_link.html", context, title=title, status=status, changed=changed)
+
+
+def _context(request: WorkspaceRequest, link: PaymentLink) -> dict[str, Any]:
+    state = link_state(link)
+    attempt = _latest_attempt(link)
+    context = {
+        "link": link,
+        "state": state.value,
+        "wallet": link.wallet,
+        "connects": link.purpose == PaymentLink.Purpose.CONNECT_CARD,
+        "attempt": attempt,
+        "takes_long": _takes_long(attempt),
+        "declined": _decline(link, attempt),
+        "new_request_id": new_request_id(),
+    }
+    context["stamp"] = ".".join(str(part) for part in (state.value, link.declines, context["takes_long"]))
+    return context | (_open_context(link) if state is LinkState.OPEN else {})
+
+
+def _open_context(link: PaymentLink) -> dict[str, Any]:
+    url = payment_link_url(link)
+    sent = Notice.objects.filter(wallet_id=link.wallet_id, kind=Notice.Kind.PAYMENT_LINK, reference=str(link.pk))
+    return {
+        "url": url,
+        "qr": qr_svg(url, label="QR code of the payment link"),
+        "sent_to": list(sent.order_by("created_at").values_list("recipient", flat=True)),
+        "form": RecipientForm(),
+    }
+
+
+def _latest_attempt(link: PaymentLink) -> TopUp | CardSetup | None:
+    """The attempt that paid, or else the newest one."""
+    if link.purpose == PaymentLink.Purpose.CONNECT_CARD:
+        return link.card_setups.select_related("card").order_by("-created_at").first()
+    return link.top_ups.filter(status=TopUp.Status.SUCCEEDED).first() or link.top_ups.order_by("-created_at").first()
+
+
+def _takes_long(attempt: TopUp | CardSetup | None) -> bool:
+    return attempt is not None and attempt.created_at < timezone.now() - STILL_PROCESSING_AFTER
+
+
+def _decline(link: PaymentLink, attempt: TopUp | CardSetup | None) -> Any:
+    """Why the last card was declined, while the payer may still try another."""
+    code = attempt.decline_code if isinstance(attempt, TopUp) else ""
+    return decline_words(code) if code or link.declines else None

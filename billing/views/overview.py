@@ -1,0 +1,92 @@
+"""Settings → Billing: the page itself, its history as it is filtered and grows, and how it brings itself up to date."""
+
+from hashlib import sha256
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpResponse, QueryDict
+from django.shortcuts import render
+from django.views.decorators.http import require_safe
+
+from billing.history import KIND_FILTERS, Query, history, period_label, periods, read_query
+from billing.usage_summary import read_month, summary
+from billing.views.rendering import wallet_of
+from wallet.models import Wallet
+from wallet.queries import kept_cards, open_payment_links, open_top_ups
+from workspaces.access import WorkspaceRequest, billing_required
+
+
+@require_safe
+@billing_required
+def billing(request: WorkspaceRequest) -> HttpResponse:
+    """The whole page; for htmx the history alone, its next rows, or the month that was chosen."""
+    wallet, asked = wallet_of(request), request.GET
+    if request.htmx.target == "history":
+        return render(request, "billing/_history.html", _history(request, wallet, asked))
+    if request.htmx.target == "history-more":
+        return render(request, "billing/_history_rows.html", _history(request, wallet, asked))
+    if request.htmx.target == "usage":
+        return render(request, "billing/_usage.html", _usage(request, wallet, asked))
+    return render(request, "billing/billing.html", _page(request, wallet, asked))
+
+
+@require_safe
+@billing_required
+def refresh(request: WorkspaceRequest) -> HttpResponse:
+    """Every part of the page again, for swapping out of band; 204 while nothing has changed since `seen`."""
+    wallet = wallet_of(request)
+    page = _page(request, wallet, request.GET)
+    if page["version"] == request.GET.get("seen"):
+        return HttpResponse(status=204)
+    template = "billing/_refresh_bar.html" if "bar" in request.GET else "billing/_refresh.html"
+    return render(request, template, page | {"oob": True})
+
+
+def _page(request: WorkspaceRequest, wallet: Wallet, asked: QueryDict) -> dict[str, Any]:
+    cards, links = kept_cards(wallet), open_payment_links(wallet)
+    awaited = bool(links) or open_top_ups(wallet).exists()
+    return {
+        "wallet": wallet,
+        "cards": cards,
+        "links": links,
+        "awaited": awaited,
+        "version": _version(wallet, cards, links, awaited),
+        "support_email": settings.SUPPORT_EMAIL,
+        "month_address": asked.get("month", ""),
+        **_history(request, wallet, asked),
+        **_usage(request, wallet, asked),
+    }
+
+
+def _history(request: WorkspaceRequest, wallet: Wallet, asked: QueryDict) -> dict[str, Any]:
+    zone, query = request.workspace.zone, read_query(asked)
+    oldest = asked.get("oldest", "")
+    down_to = int(oldest) if oldest.isascii() and oldest.isdigit() and len(oldest) <= 18 else None
+    return {
+        "wallet": wallet,
+        "history": history(wallet, query, zone=zone, down_to_seq=down_to),
+        "query": query,
+        "chips": _chips(query),
+        "periods": periods(query, zone=zone),
+        "period": period_label(query, zone=zone),
+    }
+
+
+def _chips(query: Query) -> list[dict[str, Any]]:
+    return [
+        {"label": known.label, "address": query.address(show=known.slug), "current": known.slug == query.show.slug}
+        for known in KIND_FILTERS
+    ]
+
+
+def _usage(request: WorkspaceRequest, wallet: Wallet, asked: QueryDict) -> dict[str, Any]:
+    zone = request.workspace.zone
+    month = read_month(asked.get("month", ""), zone=zone)
+    return {"wallet": wallet, "usage": summary(wallet, month=month, zone=zone)}
+
+
+def _version(wallet: Wallet, *parts: object) -> str:
+    """Changes when anything on the page does."""
+    cards, links, awaited = parts
+    facts = [wallet.last_seq, wallet.held_micros, awaited, [(card.pk, card.is_default, card.is_backup) for card in cards], [link.pk for link in links]]
+    return sha256(repr(facts).encode()).hexdigest()[:16]

@@ -1,0 +1,18 @@
+"""The mails of this app, built and not sent. Addresses in them come from SITE_URL, never from a request."""
+
+from django.conf import settings
+from django.core.mail import EmailMultiAlternatives
+from django.template.loader import render_to_string
+from django.urls import reverse
+
+from workspaces.models import Invitation
+
+
+def invitation_mail(invitation: Invitation, *, token: str) -> EmailMultiAlternatives:
+    """Who invites, to which workspace, as what, and the link."""
+    link = settings.SITE_URL + reverse("workspaces:invitation", args=[token])
+    context = {"invitation": invitation, "link": link, "operator": settings.OPERATOR_NAME, "support": settings.SUPPORT_EMAIL}
+    text = render_to_string("workspaces/mail/invitation.txt", context)
+    message = EmailMultiAlternatives(f"Join {invitation.workspace.name} on {settings.OPERATOR_NAME}", text, to=[invitation.email])
+    message.attach_alternative(render_to_string("workspaces/mail/invitation.html", context), "text/html")
+    return message

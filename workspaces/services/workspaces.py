@@ -1,0 +1,34 @@
+"""Making a workspace and what it is called. Its wallet is opened one level up, where both are known."""
+
+from django.db import transaction
+
+from workspaces.errors import TooManyWorkspaces
+from workspaces.models import Membership, Role, User, Workspace, valid_time_zone
+
+# Far above what anyone runs by hand, low enough that a script cannot fill the database with empty wallets.
+WORKSPACES_OWNED_MAX = 50
+
+
+@transaction.atomic
+def create_workspace(user: User, *, name: str, time_zone: str) -> Workspace:
+    """A new workspace with the user as its owner. Locks the user's row. Raises TooManyWorkspaces, ValidationError (time zone)."""
+    valid_time_zone(time_zone)
+    User.objects.select_for_update(no_key=True).get(pk=user.pk)
+    if Membership.objects.filter(user=user, role=Role.OWNER).count() >= WORKSPACES_OWNED_MAX:
+        raise TooManyWorkspaces(limit=WORKSPACES_OWNED_MAX)
+    workspace = Workspace.objects.create(name=name.strip(), time_zone=time_zone)
+    Membership.objects.create(workspace=workspace, user=user, role=Role.OWNER)
+    return workspace
+
+
+def rename_workspace(workspace: Workspace, *, name: str) -> None:
+    """Sets the name; receipts keep the one they were made with."""
+    workspace.name = name.strip()
+    workspace.save(update_fields=["name"])
+
+
+def change_time_zone(workspace: Workspace, *, time_zone: str) -> None:
+    """Sets the zone in which days and months are counted from now on. Raises ValidationError."""
+    valid_time_zone(time_zone)
+    workspace.time_zone = time_zone
+    workspace.save(update_fields=["time_zone"])

@@ -1,0 +1,27 @@
+"""Addresses of this app. All that belongs to one workspace lives under /w/<public_id>/."""
+
+from django.urls import include, path
+
+from workspaces.views import account, home, invitations, members, settings
+
+app_name = "workspaces"
+
+of_one_workspace = [
+    path("", home.entry, name="entry"),
+    path("settings/workspace", settings.settings, name="settings"),
+    path("settings/workspace/save", settings.save_settings, name="save_settings"),
+    path("settings/workspace/leave", settings.leave, name="leave"),
+    path("settings/members", members.members, name="members"),
+    path("settings/members/invite", members.invite, name="invite"),
+    path("settings/members/<int:member_id>", members.member, name="member"),
+    path("settings/members/<int:member_id>/remove", members.remove, name="remove"),
+    path("settings/members/invitations/<int:invitation_id>/resend", members.resend_invitation, name="resend_invitation"),
+    path("settings/members/invitations/<int:invitation_id>/withdraw", members.revoke_invitation, name="revoke_invitation"),
+]
+
+urlpatterns = [
+    path("", home.home, name="home"),
+    path("accounts/", account.account, name="account"),
+    path("invitations/<str:token>", invitations.invitation, name="invitation"),
+    path("w/<str:public_id>/", include(of_one_workspace)),
+]

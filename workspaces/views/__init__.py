@@ -1,0 +1,1 @@
+"""Thin: parse, one service call, answer."""
