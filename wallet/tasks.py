@@ -3,7 +3,7 @@
 from celery import shared_task
 
 from wallet.models import PaymentLink
-from wallet.services import cards, checkout, inbox, notices, promotions, reconciliation, top_ups
+from wallet.services import cards, checkout, inbox, mailing, promotions, reconciliation, top_ups
 from wallet.services import sweep as sweeping
 
 
@@ -44,7 +44,7 @@ def withdraw_payment_link(link_id: str) -> None:
 
 @shared_task
 def send_notice(notice_id: int) -> None:
-    notices.send_notice(notice_id)
+    mailing.send_notice(notice_id)
 
 
 @shared_task

@@ -1,0 +1,63 @@
+"""Sends the e-mails in the outbox, each once."""
+
+from datetime import timedelta
+
+from django.conf import settings
+from django.core.mail import EmailMultiAlternatives
+from django.db import transaction
+from django.db.models.functions import Now
+from django.template.loader import render_to_string
+from django.utils import timezone
+
+from wallet.alerts import alert
+from wallet.models import Notice
+from wallet.services.notice_contexts import notice_context
+
+ATTEMPTS_MAX = 8
+RETRY_AFTER = timedelta(minutes=2)  # Doubles with every attempt: eight of them span about eight hours.
+
+
+def send_notice(notice_id: int) -> None:
+    """Send the e-mail, if it is due and nobody else is sending it; a mail server's refusal is tried again later.
+
+    Claimed before it is sent: a worker killed in between sends it once more after the back-off, which beats never.
+    """
+    notice = _claim(notice_id)
+    if notice is None:
+        return
+    message = _message(notice)
+    try:
+        message.send()
+    except OSError as error:  # Covers every SMTPException and every failure to connect.
+        _record_failure(notice, error)
+        return
+    Notice.objects.filter(pk=notice.pk).update(sent_at=Now(), next_attempt_at=None)
+
+
+@transaction.atomic
+def _claim(notice_id: int) -> Notice | None:
+    notice = Notice.objects.select_for_update(skip_locked=True).filter(pk=notice_id, next_attempt_at__lte=Now()).first()
+    if notice is not None:
+        notice.next_attempt_at = timezone.now() + RETRY_AFTER * 2**notice.attempts
+        notice.attempts += 1
+        notice.save(update_fields=["next_attempt_at", "attempts"])
+    return notice
+
+
+def _message(notice: Notice) -> EmailMultiAlternatives:
+    context = notice_context(notice)
+    message = EmailMultiAlternatives(
+        subject=" ".join(render_to_string(f"emails/{notice.kind}.subject.txt", context).split()),
+        body=render_to_string(f"emails/{notice.kind}.txt", context),
+        from_email=settings.DEFAULT_FROM_EMAIL,
+        to=[notice.recipient],
+    )
+    message.attach_alternative(render_to_string(f"emails/{notice.kind}.html", context), "text/html")
+    return message
+
+
+def _record_failure(notice: Notice, error: OSError) -> None:
+    Notice.objects.filter(pk=notice.pk).update(last_error=str(error))
+    if notice.attempts >= ATTEMPTS_MAX:
+        Notice.objects.filter(pk=notice.pk).update(next_attempt_at=None)
+        alert("notice_given_up", notice=notice.pk, kind=notice.kind, wallet=notice.wallet_id)
