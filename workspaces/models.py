@@ -147,7 +147,9 @@ class Invitation(models.Model):
     expires_at = models.DateTimeField()
     send_after = models.DateTimeField(db_default=Now(), editable=False, help_text="No attempt to send before; each attempt moves it on.")
     send_attempts = models.PositiveSmallIntegerField(default=0, editable=False)
-    times_sent = models.PositiveSmallIntegerField(default=1, editable=False, help_text="Mails asked for: the first, and each time it was sent again.")
+    times_sent = models.PositiveSmallIntegerField(
+        default=1, editable=False, help_text="Mails asked for: the first, and each time it was sent again."
+    )
     sent_at = models.DateTimeField(null=True, editable=False)
     accepted_at = models.DateTimeField(null=True, editable=False)
     revoked_at = models.DateTimeField(null=True, editable=False)
@@ -161,7 +163,9 @@ class Invitation(models.Model):
                 name="invitation_is_one_open_per_address",
             ),
             models.CheckConstraint(condition=models.Q(role__in=Role.values), name="invitation_role_is_known"),
-            models.CheckConstraint(condition=models.Q(accepted_at__isnull=True) | models.Q(revoked_at__isnull=True), name="invitation_ends_once"),
+            models.CheckConstraint(
+                condition=models.Q(accepted_at__isnull=True) | models.Q(revoked_at__isnull=True), name="invitation_ends_once"
+            ),
         ]
         indexes = [
             models.Index(

@@ -20,7 +20,9 @@ register = template.Library()
 def icon(name: str, extra_class: str = "") -> SafeString:
     """An icon of static/icons.svg by its name; it is decoration, so the text beside it must say it all."""
     classes = f"icon {extra_class}".rstrip()
-    return format_html('<svg class="{}" aria-hidden="true" focusable="false"><use href="{}#{}"></use></svg>', classes, static("icons.svg"), name)
+    return format_html(
+        '<svg class="{}" aria-hidden="true" focusable="false"><use href="{}#{}"></use></svg>', classes, static("icons.svg"), name
+    )
 
 
 @register.simple_tag
