@@ -6,11 +6,13 @@ from datetime import datetime
 from enum import StrEnum
 
 from django.db.models import Q, QuerySet
+from django.utils import timezone
 
-from wallet.models import Account, Card, TopUp, Transfer, Wallet
+from wallet.models import OPEN_STATUSES, Account, Card, PaymentLink, TopUp, Transfer, Wallet
 
 PAGE_ROWS = 50
 PAGE_ROWS_MAX = 500
+OPEN_LINKS_MAX = 50
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,17 @@ def _newest(rows: "QuerySet[Transfer]", *, kinds: Sequence[str], count: int) -> 
 def kept_cards(wallet: Wallet) -> "QuerySet[Card]":
     """The wallet's saved cards: the default first, then the backup, then the newest."""
     return Card.objects.filter(wallet=wallet, removed_at=None).order_by("-is_default", "-is_backup", "-connected_at")
+
+
+def open_payment_links(wallet: Wallet) -> "QuerySet[PaymentLink]":
+    """Links that somebody may still pay or connect a card with, newest first."""
+    links = PaymentLink.objects.filter(wallet=wallet, used_at=None, withdrawn_at=None, expires_at__gt=timezone.now())
+    return links.select_related("created_by").order_by("-created_at")[:OPEN_LINKS_MAX]
+
+
+def open_top_ups(wallet: Wallet) -> "QuerySet[TopUp]":
+    """Top-ups that may still bring money."""
+    return TopUp.objects.filter(wallet=wallet, status__in=OPEN_STATUSES)
 
 
 class WalletStatus(StrEnum):
