@@ -1,0 +1,98 @@
+"""How often something may be tried: counted in Redis, against card testing and guessing. Decides nothing about money.
+
+Where Redis does not answer, `spend` raises and so what moves money is refused; `exceeded` and `note` let reading go on.
+"""
+
+import logging
+from dataclasses import dataclass
+from functools import cache
+
+from django.conf import settings
+from django.http import HttpRequest
+from limits import RateLimitItem, RateLimitItemPerHour, RateLimitItemPerMinute
+from limits.errors import StorageError
+from limits.storage import RedisStorage
+from limits.strategies import SlidingWindowCounterRateLimiter
+
+logger = logging.getLogger(__name__)
+
+REDIS_TIMEOUT_SECONDS = 1.0
+
+
+class LimitReached(Exception):
+    """Tried too often: to be answered with 429."""
+
+
+class LimiterUnavailable(Exception):
+    """Redis does not answer, so nobody can count: to be answered with 503."""
+
+
+@dataclass(frozen=True)
+class Limit:
+    """So many tries per period for each key (a link, an address, a wallet)."""
+
+    name: str
+    item: RateLimitItem
+
+
+CHECKOUTS_PER_LINK = Limit("checkouts-per-link", RateLimitItemPerHour(10))
+CHECKOUTS_PER_ADDRESS = Limit("checkouts-per-address", RateLimitItemPerHour(20))
+RETURNS_PER_LINK = Limit("returns-per-link", RateLimitItemPerMinute(10))
+UNKNOWN_TOKENS_PER_ADDRESS = Limit("unknown-tokens-per-address", RateLimitItemPerMinute(30))
+TOP_UPS_PER_WALLET = Limit("top-ups-per-wallet", RateLimitItemPerHour(30))
+MAILS_PER_WALLET = Limit("payment-link-mails-per-wallet", RateLimitItemPerHour(20))
+
+
+def spend(limit: Limit, key: str) -> None:
+    """Count one try. Raises: LimitReached once there were too many; LimiterUnavailable without Redis."""
+    try:
+        allowed = _limiter().hit(limit.item, limit.name, key)
+    except StorageError as error:
+        logger.exception("limits cannot be counted", extra={"limit": limit.name})
+        raise LimiterUnavailable from error
+    if not allowed:
+        logger.warning("limit reached", extra={"limit": limit.name})
+        raise LimitReached(limit.name)
+
+
+def exceeded(limit: Limit, key: str) -> bool:
+    """Whether the tries are used up, without counting one; False without Redis."""
+    try:
+        return not _limiter().test(limit.item, limit.name, key)
+    except StorageError:
+        logger.exception("limits cannot be read", extra={"limit": limit.name})
+        return False
+
+
+def note(limit: Limit, key: str) -> None:
+    """Count one try and refuse nothing; without Redis it goes uncounted."""
+    try:
+        _limiter().hit(limit.item, limit.name, key)
+    except StorageError:
+        logger.exception("a try goes uncounted", extra={"limit": limit.name})
+
+
+def client_address(request: HttpRequest) -> str:
+    """Who asks: the connection's own address, or what the trusted proxies say of it.
+
+    Each proxy appends the address it saw, so the n-th from the right is the outermost one that is trusted;
+    what stands further left was written by the caller, who may write anything.
+    """
+    address = str(request.META["REMOTE_ADDR"])
+    count: int = settings.TRUSTED_PROXY_COUNT
+    if count == 0:
+        return address
+    forwarded = [part.strip() for part in request.headers.get("X-Forwarded-For", "").split(",") if part.strip()]
+    return forwarded[-count] if len(forwarded) >= count else address
+
+
+@cache
+def _limiter() -> SlidingWindowCounterRateLimiter:
+    storage = RedisStorage(
+        settings.REDIS_URL,
+        key_prefix="limits",
+        wrap_exceptions=True,
+        socket_connect_timeout=REDIS_TIMEOUT_SECONDS,
+        socket_timeout=REDIS_TIMEOUT_SECONDS,
+    )
+    return SlidingWindowCounterRateLimiter(storage)

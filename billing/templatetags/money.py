@@ -1,0 +1,43 @@
+"""How templates write amounts and times. No template formats either by itself; no amount is changed here, only written."""
+
+from datetime import datetime
+
+from django import template
+from django.template.context import Context
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from wallet.money import format_exact, format_money
+
+register = template.Library()
+
+MOMENT_FORMATS = {
+    "full": "%b %-d, %Y, %H:%M",
+    "exact": "%b %-d, %Y, %H:%M:%S %Z",
+    "date": "%b %-d, %Y",
+    "time": "%H:%M",
+    "month": "%B %Y",
+}
+"""What `{% moment %}` can write; each in the workspace's zone."""
+
+
+@register.simple_tag
+def money(amount_micros: int, currency: str, *, exact: bool = False, signed: bool = False) -> str:
+    """`$12.34`; `exact` shows every micro, as the history does; `signed` puts + before what came in."""
+    write = format_exact if exact else format_money
+    return write(amount_micros, currency=currency, signed=signed)
+
+
+@register.simple_tag
+def money_figure(amount_micros: int, currency: str) -> SafeString:
+    """The large figure: whole units at full size, the rest small."""
+    whole, point, rest = format_money(amount_micros, currency=currency).partition(".")
+    return format_html("{}<small>{}{}</small>", whole, point, rest) if point else format_html("{}", whole)
+
+
+@register.simple_tag(takes_context=True)
+def moment(context: Context, when: datetime, style: str = "full") -> SafeString:
+    """`<time>` in the workspace's zone, whatever zone the server is in."""
+    here = timezone.localtime(when, context["request"].workspace.zone)
+    return format_html('<time datetime="{}">{}</time>', here.isoformat(timespec="seconds"), here.strftime(MOMENT_FORMATS[style]))
