@@ -3,6 +3,8 @@
 Address, workers and threads come from the command line; this holds what must be the same everywhere.
 """
 
+from wallet_billing.logs import logging_settings
+
 worker_class = "gthread"
 # A worker is replaced after about this many requests, so that a slow leak never becomes an outage.
 max_requests = 10_000
@@ -13,6 +15,7 @@ graceful_timeout = 20
 keepalive = 5
 # The product logs each request itself, with the tokens of payment links taken out of the address.
 accesslog = None
+logconfig_dict = logging_settings()
 # Whom to trust about the client's address is decided by TRUSTED_PROXY_COUNT alone.
 forwarded_allow_ips = ""
 # An administration socket that nobody here uses.

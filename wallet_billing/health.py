@@ -1,8 +1,7 @@
 """Two questions of a load balancer: is the process up, and can it do its work. Neither answer tells a stranger anything of use."""
 
-import logging
-
 import redis
+import structlog
 from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, connection, connections
 from django.db.migrations.executor import MigrationExecutor
@@ -10,7 +9,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-logger = logging.getLogger(__name__)
+logger = structlog.get_logger(__name__)
 
 REDIS_TIMEOUT_SECONDS = 2
 
@@ -29,7 +28,7 @@ def readyz(request: HttpRequest) -> HttpResponse:
     problems = database_problems() or migration_problems()
     problems |= redis_problems()
     if problems:
-        logger.warning("not ready", extra={"problems": problems})
+        logger.warning("not ready", problems=problems)
         return JsonResponse({"status": "unavailable", "problems": problems}, status=503)
     return JsonResponse({"status": "ok"})
 

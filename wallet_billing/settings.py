@@ -9,6 +9,7 @@ from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
 from wallet_billing import environment
+from wallet_billing.logs import logging_settings
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -52,17 +53,22 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    # First what is true of every answer, refusals and faults included.
+    "wallet_billing.middleware.ClientAddress",
+    "wallet_billing.middleware.RequestLog",
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "wallet_billing.middleware.SecureAnswers",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
-    "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "allauth.account.middleware.AccountMiddleware",
+    "wallet_billing.middleware.Unavailable",
 ]
 
 ROOT_URLCONF = "wallet_billing.urls"
@@ -200,7 +206,10 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SERVED_OVER_HTTPS
 SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_AGE = 14 * 24 * 3600
-SECURE_SSL_REDIRECT = False  # The API must refuse plain HTTP, not redirect: wallet_billing.middleware decides by path.
+# Pages are redirected to HTTPS, to our own host whatever the request says; what machines ask is refused (wallet_billing.middleware).
+SECURE_SSL_REDIRECT = SERVED_OVER_HTTPS
+SECURE_SSL_HOST = _site.netloc
+SECURE_REDIRECT_EXEMPT = ["^api/", "^webhooks/", "^healthz$", "^readyz$"]
 SECURE_HSTS_SECONDS = 2 * 365 * 24 * 3600 if SERVED_OVER_HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = SERVED_OVER_HTTPS
 SECURE_CONTENT_TYPE_NOSNIFF = True
@@ -218,6 +227,9 @@ CONTENT_SECURITY_POLICY = {
     }
 }
 DATA_UPLOAD_MAX_MEMORY_SIZE = 5 * 1024 * 1024
+
+# ---------------------------------------------------------------- logs
+LOGGING = logging_settings()
 
 # ---------------------------------------------------------------- pages
 FORM_RENDERER = "wallet_billing.rendering.ProductRenderer"
