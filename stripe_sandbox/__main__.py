@@ -36,7 +36,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _refuse(sentence: str) -> NoReturn:
-    print(f"stripe_sandbox: {sentence}", file=sys.stderr)
+    sys.stderr.write(f"stripe_sandbox: {sentence}\n")
     raise SystemExit(EXIT_REFUSED)
 
 
@@ -51,6 +51,8 @@ def _check(arguments: argparse.Namespace) -> None:
         _refuse(f"--checkout-host {arguments.checkout_host} is not an address: give one such as 127.0.0.1 or 0.0.0.0.")
     if not is_local and os.environ.get("LAN") != "1":
         _refuse("--checkout-host is not loopback: the hosted pages are opened to the network only where LAN=1 is set.")
+    if arguments.webhook_url and not arguments.webhook_url.startswith(("http://", "https://")):
+        _refuse("--webhook-url must begin with http:// or https://.")
     if arguments.webhook_url and not arguments.webhook_secret:
         _refuse("--webhook-url needs --webhook-secret to sign with.")
     if arguments.speed <= 0:

@@ -1,4 +1,4 @@
-"""The control endpoint: what a test (or a person at the terminal) can do to the sandbox that no customer of Stripe's could. Loopback only."""
+"""The control endpoint: what a test, or a person at the terminal, can do to the sandbox. Loopback only; nothing of it exists at Stripe."""
 
 import json
 import random
@@ -58,7 +58,8 @@ def state(tx: Transaction) -> Document:
     """Everything that there is, oldest first, for tests that reconcile."""
     whole: Document = {name: [public(document) for document in tx.find(kind)] for name, kind in STATE_KINDS.items()}
     for name, table in {"deliveries": "delivery", "faults": "fault", "requests": "request_log", "plans": "plan"}.items():
-        whole[name] = [dict(row) for row in tx.connection.execute(f"SELECT * FROM {table} ORDER BY seq")]
+        # The names are the four above, not anybody's input.
+        whole[name] = [dict(row) for row in tx.connection.execute(f"SELECT * FROM {table} ORDER BY seq")]  # noqa: S608
     whole["webhooks_paused"] = bool(tx.connection.execute("SELECT 1 FROM setting WHERE name = 'webhooks_paused'").fetchone())
     return whole
 
@@ -66,8 +67,9 @@ def state(tx: Transaction) -> Document:
 def _reset(tx: Transaction, wish: Wish) -> Document:
     """Forget everything; with a seed, the dice fall the same way each time."""
     for table in TABLES:
-        tx.connection.execute(f"DELETE FROM {table}")
-    tx.sandbox.dice = random.Random(wish.get("seed"))
+        # The names are the store's own, not anybody's input.
+        tx.connection.execute(f"DELETE FROM {table}")  # noqa: S608
+    tx.sandbox.dice = random.Random(wish.get("seed"))  # noqa: S311 -- decides which fault strikes, guards nothing
     return {}
 
 
@@ -96,11 +98,11 @@ def _send_webhooks_now(tx: Transaction, wish: Wish) -> Document:
 
 def _send_event(tx: Transaction, wish: Wish) -> Document:
     """An event once more; signed well, badly or not at all, and as old (or as far ahead) as wished."""
-    event = tx.fetch("event", id=wish["event"], param="event")
+    event = tx.fetch("event", object_id=wish["event"], param="event")
     outbox.add(
         tx.connection,
         event=event["id"],
-        type=event["type"],
+        event_type=event["type"],
         due_at=time.time(),
         signature=wish.get("signature", "good"),
         timestamp_offset=wish.get("timestamp_offset", 0),
@@ -111,9 +113,9 @@ def _send_event(tx: Transaction, wish: Wish) -> Document:
 
 def _charge(tx: Transaction, wish: Wish) -> Document:
     if "charge" in wish:
-        return tx.fetch("charge", id=wish["charge"], param="charge")
-    intent = tx.fetch("payment_intent", id=wish["payment_intent"], param="payment_intent")
-    return tx.fetch("charge", id=str(intent["latest_charge"]), param="payment_intent")
+        return tx.fetch("charge", object_id=wish["charge"], param="charge")
+    intent = tx.fetch("payment_intent", object_id=wish["payment_intent"], param="payment_intent")
+    return tx.fetch("charge", object_id=str(intent["latest_charge"]), param="payment_intent")
 
 
 def _open_dispute(tx: Transaction, wish: Wish) -> Document:
@@ -122,7 +124,7 @@ def _open_dispute(tx: Transaction, wish: Wish) -> Document:
 
 
 def _on_dispute(act: Callable[[Transaction, Document], Document]) -> Callable[[Transaction, Wish], Document]:
-    return lambda tx, wish: public(act(tx, tx.fetch("dispute", id=wish["dispute"], param="dispute")))
+    return lambda tx, wish: public(act(tx, tx.fetch("dispute", object_id=wish["dispute"], param="dispute")))
 
 
 def _refund(tx: Transaction, wish: Wish) -> Document:
@@ -131,11 +133,11 @@ def _refund(tx: Transaction, wish: Wish) -> Document:
 
 
 def _fail_refund(tx: Transaction, wish: Wish) -> Document:
-    return public(refunds.fail(tx, tx.fetch("refund", id=wish["refund"], param="refund")))
+    return public(refunds.fail(tx, tx.fetch("refund", object_id=wish["refund"], param="refund")))
 
 
 def _settle_debit(tx: Transaction, wish: Wish) -> Document:
-    intent = tx.fetch("payment_intent", id=wish["payment_intent"], param="payment_intent")
+    intent = tx.fetch("payment_intent", object_id=wish["payment_intent"], param="payment_intent")
     paying.settle_debit(tx, intent, succeeded=wish.get("succeeded"))
     return public(intent)
 
@@ -150,7 +152,7 @@ def _forget_keys(tx: Transaction, wish: Wish) -> Document:
 
 def _set_behaviour(tx: Transaction, wish: Wish) -> Document:
     """From now on a saved card does what another test card does; no card of Stripe's can be saved and then lack funds."""
-    method = tx.fetch("payment_method", id=wish["payment_method"], param="payment_method")
+    method = tx.fetch("payment_method", object_id=wish["payment_method"], param="payment_method")
     if wish["behaviour"] not in cards.BEHAVIOURS:
         raise InvalidRequest(f"There are: {', '.join(cards.BEHAVIOURS)}", param="behaviour")
     return public(tx.save({**method, "_behaviour": wish["behaviour"]}))
@@ -158,9 +160,9 @@ def _set_behaviour(tx: Transaction, wish: Wish) -> Document:
 
 def _replace_card(tx: Transaction, wish: Wish) -> Document:
     """The network sends a new expiry and, where wished, new last digits."""
-    method = tx.fetch("payment_method", id=wish["payment_method"], param="payment_method")
+    method = tx.fetch("payment_method", object_id=wish["payment_method"], param="payment_method")
     if method["type"] != "card":
-        raise ResourceMissing("card", id=method["id"], param="payment_method")
+        raise ResourceMissing("card", object_id=method["id"], param="payment_method")
     return public(payment_methods.replaced_by_network(tx, method, wish))
 
 

@@ -53,8 +53,8 @@ class ResourceMissing(InvalidRequest):
 
     status = 404
 
-    def __init__(self, kind: str, *, id: str, param: str) -> None:
-        super().__init__(f"No such {kind}: '{id}'", code="resource_missing", param=param)
+    def __init__(self, kind: str, *, object_id: str, param: str) -> None:
+        super().__init__(f"No such {kind}: '{object_id}'", code="resource_missing", param=param)
 
 
 class UnknownAddress(InvalidRequest):

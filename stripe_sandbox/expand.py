@@ -64,5 +64,5 @@ def _one(tx: Transaction, value: Any) -> Any:
 def _included(tx: Transaction, node: Document, name: str) -> Document:
     if name == "refunds":
         return listing.whole(tx.find("refund", charge=node["id"])[::-1], url=f"/v1/charges/{node['id']}/refunds")
-    session = tx.fetch("checkout.session", id=node["id"])
+    session = tx.fetch("checkout.session", object_id=node["id"])
     return listing.whole(session["_line_items"], url=f"/v1/checkout/sessions/{node['id']}/line_items")

@@ -11,11 +11,11 @@ from stripe_sandbox.errors import InvalidRequest
 
 # Around one request to the API, matched against the operation's name.
 REQUEST_KINDS = frozenset(
-    "delay_before drop_before rate_limit conflict error_before error_after delay_after hang_after reset_after".split()
+    {"delay_before", "drop_before", "rate_limit", "conflict", "error_before", "error_after", "delay_after", "hang_after", "reset_after"}
 )
 # Around one event, matched against the event's type.
 WEBHOOK_KINDS = frozenset(
-    "webhook_delay webhook_duplicate webhook_shuffle webhook_drop webhook_bad_signature webhook_old_timestamp".split()
+    {"webhook_delay", "webhook_duplicate", "webhook_shuffle", "webhook_drop", "webhook_bad_signature", "webhook_old_timestamp"}
 )
 # What a fault may be told besides: seconds to wait, copies to send in all, and whether an error is saved under the key.
 OPTIONS = {"seconds": 1.0, "copies": 2, "saved": True}

@@ -57,5 +57,4 @@ def release(store: Store, key: str | None) -> None:
 
 def forget(connection: sqlite3.Connection, *, key: str = "") -> int:
     """As if a day had passed for that key, or for all; how many were forgotten."""
-    condition = "key = ?" if key else "? = ''"
-    return connection.execute(f"DELETE FROM idempotency_key WHERE status IS NOT NULL AND {condition}", (key,)).rowcount
+    return connection.execute("DELETE FROM idempotency_key WHERE status IS NOT NULL AND ? IN ('', key)", (key,)).rowcount

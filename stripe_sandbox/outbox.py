@@ -14,9 +14,9 @@ RETRY_SECONDS_MAX = 12 * 3600
 OLD_TIMESTAMP_SECONDS = -301
 
 
-def enqueue(connection: sqlite3.Connection, *, event: str, type: str, dice: random.Random) -> None:
+def enqueue(connection: sqlite3.Connection, *, event: str, event_type: str, dice: random.Random) -> None:
     """One row per copy that will be sent, as the faults of the moment will have it."""
-    struck = faults.take(connection, name=type, kinds=faults.WEBHOOK_KINDS, dice=dice)
+    struck = faults.take(connection, name=event_type, kinds=faults.WEBHOOK_KINDS, dice=dice)
     due_at = time.time()
     if delay := struck.get("webhook_delay"):
         due_at += delay.seconds
@@ -25,7 +25,7 @@ def enqueue(connection: sqlite3.Connection, *, event: str, type: str, dice: rand
         add(
             connection,
             event=event,
-            type=type,
+            event_type=event_type,
             due_at=due_at + shuffled,
             state="lost" if "webhook_drop" in struck else "pending",
             signature="bad" if "webhook_bad_signature" in struck else "good",
@@ -37,7 +37,7 @@ def add(
     connection: sqlite3.Connection,
     *,
     event: str,
-    type: str,
+    event_type: str,
     due_at: float,
     state: str = "pending",
     signature: str = "good",
@@ -47,7 +47,7 @@ def add(
     """A copy to send. `once`: never again, whatever the answer is."""
     connection.execute(
         "INSERT INTO delivery (event, type, due_at, state, signature, timestamp_offset, once) VALUES (?, ?, ?, ?, ?, ?, ?)",
-        (event, type, due_at, state, signature, timestamp_offset, once),
+        (event, event_type, due_at, state, signature, timestamp_offset, once),
     )
 
 

@@ -127,7 +127,10 @@ def metadata(value: Any, path: str) -> dict[str, str]:
         if len(key) > METADATA_KEY_LENGTH_MAX:
             raise InvalidRequest(f"Metadata keys must be at most {METADATA_KEY_LENGTH_MAX} characters: {key}", param=path)
         if len(child) > METADATA_VALUE_LENGTH_MAX:
-            message = f"Metadata values can have up to {METADATA_VALUE_LENGTH_MAX} characters, but you passed in a value that is {len(child)} characters."
+            message = (
+                f"Metadata values can have up to {METADATA_VALUE_LENGTH_MAX} characters, "
+                f"but you passed in a value that is {len(child)} characters."
+            )
             raise InvalidRequest(message, param=f"{path}[{key}]")
     return dict(value)
 

@@ -37,12 +37,12 @@ class Operation:
         return re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", self.path) + "$")
 
 
-def _crud(kind: str, *, path: str, id: str) -> dict[str, tuple[str, str, str]]:
+def _crud(kind: str, *, path: str, key: str) -> dict[str, tuple[str, str, str]]:
     return {
         "create": (f"{kind}.create", "POST", path),
         "list": (f"{kind}.list", "GET", path),
-        "retrieve": (f"{kind}.retrieve", "GET", f"{path}/{{{id}}}"),
-        "update": (f"{kind}.update", "POST", f"{path}/{{{id}}}"),
+        "retrieve": (f"{kind}.retrieve", "GET", f"{path}/{{{key}}}"),
+        "update": (f"{kind}.update", "POST", f"{path}/{{{key}}}"),
     }
 
 
@@ -56,16 +56,16 @@ def _operation(
     return Operation(name=name, method=method, path=path, run=run, fields=fields, required=required)
 
 
-_customer = _crud("customers", path="/v1/customers", id="customer")
-_method = _crud("payment_methods", path="/v1/payment_methods", id="payment_method")
-_session = _crud("checkout.sessions", path="/v1/checkout/sessions", id="session")
-_payment = _crud("payment_intents", path="/v1/payment_intents", id="intent")
-_setup = _crud("setup_intents", path="/v1/setup_intents", id="intent")
-_charge = _crud("charges", path="/v1/charges", id="charge")
-_refund = _crud("refunds", path="/v1/refunds", id="refund")
-_dispute = _crud("disputes", path="/v1/disputes", id="dispute")
-_row = _crud("balance_transactions", path="/v1/balance_transactions", id="id")
-_event = _crud("events", path="/v1/events", id="id")
+_customer = _crud("customers", path="/v1/customers", key="customer")
+_method = _crud("payment_methods", path="/v1/payment_methods", key="payment_method")
+_session = _crud("checkout.sessions", path="/v1/checkout/sessions", key="session")
+_payment = _crud("payment_intents", path="/v1/payment_intents", key="intent")
+_setup = _crud("setup_intents", path="/v1/setup_intents", key="intent")
+_charge = _crud("charges", path="/v1/charges", key="charge")
+_refund = _crud("refunds", path="/v1/refunds", key="refund")
+_dispute = _crud("disputes", path="/v1/disputes", key="dispute")
+_row = _crud("balance_transactions", path="/v1/balance_transactions", key="balance_transaction")
+_event = _crud("events", path="/v1/events", key="event")
 
 OPERATIONS: tuple[Operation, ...] = (
     _operation(_customer["create"], customers.create, customers.CREATE),

@@ -8,6 +8,7 @@ import errno
 import ipaddress
 import json
 import random
+import sys
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -25,7 +26,8 @@ from stripe_sandbox.store import Sandbox, Store
 
 IDLE_SECONDS_MAX = 75.0
 BODY_BYTES_MAX = 1_000_000
-_EVERYWHERE = ("0.0.0.0", "::")
+# Compared with, never bound by default: the hosted pages are opened to the network only with LAN=1.
+_EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104
 _LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
 
 
@@ -59,7 +61,7 @@ class _Handler(WSGIRequestHandler):
         except (ConnectionError, TimeoutError):
             self.close_connection = True
 
-    def log_message(self, format: str, *args: Any) -> None:
+    def log_message(self, *_: Any, **__: Any) -> None:
         """Requests are kept in the store's log, where tests can ask for them."""
 
 
@@ -128,7 +130,7 @@ def run(addresses: Addresses, *, settings: dict[str, Any]) -> None:
     own_host = "127.0.0.1" if addresses.checkout_host in _EVERYWHERE else addresses.checkout_host
     own_url = f"http://{own_host}:{pages_port}"
     config = Config(checkout_url=addresses.checkout_url.rstrip("/") or own_url, **settings)
-    sandbox = Sandbox(config=config, store=Store(config.state_dir), dice=random.Random())
+    sandbox = Sandbox(config=config, store=Store(config.state_dir), dice=random.Random())  # noqa: S311 -- decides which fault strikes, guards nothing
 
     # Imported late: it builds Django's application, and the sandbox must exist by then.
     from stripe_sandbox.pages.application import pages_application
@@ -138,5 +140,6 @@ def run(addresses: Addresses, *, settings: dict[str, Any]) -> None:
     Background(sandbox).start()
     for server in (api_server, pages_server):
         threading.Thread(target=server.serve_forever, daemon=True).start()
-    print(json.dumps({"api": f"http://127.0.0.1:{api_port}", "checkout": config.checkout_url}), flush=True)
+    sys.stdout.write(json.dumps({"api": f"http://127.0.0.1:{api_port}", "checkout": config.checkout_url}) + "\n")
+    sys.stdout.flush()
     threading.Event().wait()

@@ -19,14 +19,15 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.client import HTTPMessage
+from email.message import Message
 from pathlib import Path
 from typing import Any, cast
 
 START_SECONDS_MAX = 15
 ANSWER_SECONDS_MAX = 30.0
 TEST_KEY = "sk_test_sandbox0000000000000000"
-TEST_WEBHOOK_SECRET = "whsec_sandbox0000000000000000"
+# Both are made up for tests and open nothing.
+TEST_WEBHOOK_SECRET = "whsec_sandbox0000000000000000"  # noqa: S105
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
@@ -89,7 +90,7 @@ class RunningSandbox:
     # ------------------------------------------------------------------ control
     def control(self, name: str, **wish: Any) -> dict[str, Any]:
         """POST to the control endpoint. Raises ControlRefused with its sentence."""
-        request = urllib.request.Request(
+        request = urllib.request.Request(  # noqa: S310 -- api_url is this sandbox's own, on loopback
             f"{self.api_url}/_control/{name}", data=json.dumps(wish).encode(), headers={"Content-Type": "application/json"}
         )
         try:
@@ -108,7 +109,10 @@ class RunningSandbox:
         self.control("reset", seed=seed)
 
     def fault(self, kind: str, *, match: str = "*", count: int | None = 1, probability: float = 1.0, **options: Any) -> None:
-        """Let a kind of fault (faults.REQUEST_KINDS, WEBHOOK_KINDS) strike operations or event types that match, `count` times; None: for ever."""
+        """Let a kind of fault (of faults.REQUEST_KINDS or WEBHOOK_KINDS) strike what matches: an operation's name or an event's type.
+
+        `count` None: for ever. Options: seconds, copies, saved.
+        """
         self.control("faults", kind=kind, match=match, count=count, probability=probability, **options)
 
     def clear_faults(self) -> None:
@@ -211,7 +215,7 @@ class RunningSandbox:
         return self.open_page(session_url, {**form, "routingNumber": "110000000", "accountNumber": account})
 
 
-def _page(status: int, headers: HTTPMessage, body: bytes, *, url: str) -> Page:
+def _page(status: int, headers: "Message[str, str]", body: bytes, *, url: str) -> Page:
     text = body.decode()
     said = re.findall(r'<p class="(?:alert|error)"[^>]*>(.*?)</p>', text, re.DOTALL)
     location = headers.get("Location") or ""

@@ -56,15 +56,15 @@ class Transaction:
     def config(self) -> Config:
         return self.sandbox.config
 
-    def get(self, id: str) -> Document | None:
-        row = self.connection.execute("SELECT body FROM document WHERE id = ?", (id,)).fetchone()
+    def get(self, object_id: str) -> Document | None:
+        row = self.connection.execute("SELECT body FROM document WHERE id = ?", (object_id,)).fetchone()
         return json.loads(row["body"]) if row else None
 
-    def fetch(self, kind: str, *, id: str, param: str = "id") -> Document:
+    def fetch(self, kind: str, *, object_id: str, param: str = "id") -> Document:
         """The object of that kind and id. Raises ResourceMissing."""
-        document = self.get(id)
+        document = self.get(object_id)
         if document is None or document["object"] != kind:
-            raise ResourceMissing(kind, id=id, param=param)
+            raise ResourceMissing(kind, object_id=object_id, param=param)
         return document
 
     def save(self, document: Document) -> Document:
@@ -77,15 +77,17 @@ class Transaction:
     def find(self, kind: str, **equals: str) -> list[Document]:
         """All objects of a kind whose members equal what is given, oldest first."""
         conditions = "".join(f" AND json_extract(body, '$.{name}') = ?" for name in equals)
-        rows = self.connection.execute(f"SELECT body FROM document WHERE kind = ?{conditions} ORDER BY seq", (kind, *equals.values()))
+        # The names are keyword arguments in our own code; the values are bound.
+        query = f"SELECT body FROM document WHERE kind = ?{conditions} ORDER BY seq"  # noqa: S608
+        rows = self.connection.execute(query, (kind, *equals.values()))
         return [json.loads(row["body"]) for row in rows]
 
-    def emit(self, type: str, *, about: Document, previous: Mapping[str, Any] | None = None) -> Document:
+    def emit(self, event_type: str, *, about: Document, previous: Mapping[str, Any] | None = None) -> Document:
         """Store the event and put it into the outbox; it is sent once this transaction has been committed."""
         data: Document = {"object": public(about)}
         if previous is not None:
             data["previous_attributes"] = dict(previous)
-        event = {
+        event: Document = {
             "id": new_id("evt"),
             "object": "event",
             "api_version": API_VERSION,
@@ -94,11 +96,11 @@ class Transaction:
             "livemode": False,
             "pending_webhooks": 1 if self.config.webhook_url else 0,
             "request": {"id": self.caller.request_id, "idempotency_key": self.caller.idempotency_key},
-            "type": type,
+            "type": event_type,
         }
         self.save(event)
         if self.config.webhook_url:
-            outbox.enqueue(self.connection, event=event["id"], type=type, dice=self.sandbox.dice)
+            outbox.enqueue(self.connection, event=str(event["id"]), event_type=event_type, dice=self.sandbox.dice)
         return event
 
     def plan(self, action: str, *, target: str, seconds: float) -> None:

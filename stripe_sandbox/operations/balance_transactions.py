@@ -27,7 +27,15 @@ def processing_fee(amount: int, *, currency: str) -> int:
 
 
 def record(
-    tx: Transaction, *, source: Document, amount: int, type: str, category: str, description: str | None, fee: int = 0, fee_name: str = ""
+    tx: Transaction,
+    *,
+    source: Document,
+    amount: int,
+    reporting_type: str,
+    category: str,
+    description: str | None,
+    fee: int = 0,
+    fee_name: str = "",
 ) -> Document:
     """One row; `amount` is signed, and `fee` leaves the balance besides."""
     details = [{"amount": fee, "application": None, "currency": source["currency"], "description": fee_name, "type": "stripe_fee"}]
@@ -48,13 +56,13 @@ def record(
             "reporting_category": category,
             "source": source["id"],
             "status": "pending",
-            "type": type,
+            "type": reporting_type,
         }
     )
 
 
-def retrieve(tx: Transaction, wish: dict[str, Any], *, id: str) -> Document:
-    return public(tx.fetch("balance_transaction", id=id))
+def retrieve(tx: Transaction, wish: dict[str, Any], *, balance_transaction: str) -> Document:
+    return public(tx.fetch("balance_transaction", object_id=balance_transaction))
 
 
 def list_(tx: Transaction, wish: dict[str, Any]) -> Document:

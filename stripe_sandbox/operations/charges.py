@@ -23,9 +23,9 @@ UPDATE: dict[str, params.Kind] = {
 
 def open_charge(tx: Transaction, *, intent: Document, method: Document, authenticated: bool) -> Document:
     """A charge that has not ended yet; saved by whoever ends it."""
-    id = new_id("ch", length=24)
+    charge_id = new_id("ch")
     return {
-        "id": id,
+        "id": charge_id,
         "object": "charge",
         "amount": intent["amount"],
         "amount_captured": 0,
@@ -56,7 +56,7 @@ def open_charge(tx: Transaction, *, intent: Document, method: Document, authenti
         "payment_method_details": _details(method, authenticated=authenticated),
         "receipt_email": intent["receipt_email"],
         "receipt_number": None,
-        "receipt_url": f"{tx.config.checkout_url}/receipts/{id}",
+        "receipt_url": f"{tx.config.checkout_url}/receipts/{charge_id}",
         "refunded": False,
         "review": None,
         "shipping": None,
@@ -107,7 +107,7 @@ def succeed(tx: Transaction, charge: Document) -> Document:
         tx,
         source=charge,
         amount=charge["amount"],
-        type="charge",
+        reporting_type="charge",
         category="charge",
         description=charge["description"],
         fee=fee,
@@ -117,7 +117,7 @@ def succeed(tx: Transaction, charge: Document) -> Document:
         amount_captured=charge["amount"],
         balance_transaction=row["id"],
         captured=True,
-        outcome=_outcome("approved_by_network", type="authorized", message="Payment complete."),
+        outcome=_outcome("approved_by_network", outcome_type="authorized", message="Payment complete."),
         paid=True,
         status="succeeded",
     )
@@ -127,7 +127,7 @@ def succeed(tx: Transaction, charge: Document) -> Document:
 
 
 def fail(tx: Transaction, charge: Document, *, decline: cards.Decline) -> Document:
-    outcome = _outcome("declined_by_network", type="issuer_declined", message="The bank returned the decline code.")
+    outcome = _outcome("declined_by_network", outcome_type="issuer_declined", message="The bank returned the decline code.")
     outcome.update(
         advice_code=decline.advice_code or None,
         network_decline_code=decline.network_decline_code or None,
@@ -139,7 +139,7 @@ def fail(tx: Transaction, charge: Document, *, decline: cards.Decline) -> Docume
     return charge
 
 
-def _outcome(network_status: str, *, type: str, message: str) -> Document:
+def _outcome(network_status: str, *, outcome_type: str, message: str) -> Document:
     return {
         "advice_code": None,
         "network_advice_code": None,
@@ -149,16 +149,16 @@ def _outcome(network_status: str, *, type: str, message: str) -> Document:
         "risk_level": "normal",
         "risk_score": 12,
         "seller_message": message,
-        "type": type,
+        "type": outcome_type,
     }
 
 
 def retrieve(tx: Transaction, wish: dict[str, Any], *, charge: str) -> Document:
-    return public(tx.fetch("charge", id=charge, param="id"))
+    return public(tx.fetch("charge", object_id=charge, param="id"))
 
 
 def update(tx: Transaction, wish: dict[str, Any], *, charge: str) -> Document:
-    document = tx.fetch("charge", id=charge, param="id")
+    document = tx.fetch("charge", object_id=charge, param="id")
     before = dict(document)
     document["metadata"] = merged(document["metadata"], wish)
     document.update({name: wish[name] or None for name in ("description", "receipt_email") if name in wish})

@@ -10,7 +10,7 @@ DISPUTE_SECONDS = 2.0
 
 def attempt(tx: Transaction, intent: Document, *, off_session: bool, authenticated: bool = False) -> cards.Decline | None:
     """Try once. The intent's status tells what came of it; a decline is returned as well, for the caller to put into words."""
-    method = tx.fetch("payment_method", id=intent["payment_method"])
+    method = tx.fetch("payment_method", object_id=intent["payment_method"])
     behaviour = cards.BEHAVIOURS[method["_behaviour"]]
     if behaviour.needs_authentication and not authenticated:
         if off_session:
@@ -30,8 +30,8 @@ def settle_debit(tx: Transaction, intent: Document, *, succeeded: bool | None = 
     """The bank answers: as told, or as its test account does by itself. Nothing where it has already answered."""
     if intent["status"] != "processing":
         return
-    charge = tx.fetch("charge", id=intent["latest_charge"])
-    method = tx.fetch("payment_method", id=intent["payment_method"])
+    charge = tx.fetch("charge", object_id=intent["latest_charge"])
+    method = tx.fetch("payment_method", object_id=intent["payment_method"])
     decline = cards.BEHAVIOURS[method["_behaviour"]].decline
     if decline is None if succeeded is None else succeeded:
         _collected(tx, intent, charge=charge, method=method)

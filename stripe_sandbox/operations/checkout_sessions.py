@@ -105,7 +105,7 @@ def create(tx: Transaction, wish: dict[str, Any]) -> Document:
 def _check(tx: Transaction, wish: dict[str, Any]) -> None:
     """What may not stand together, and what must."""
     if "customer" in wish:
-        tx.fetch("customer", id=wish["customer"], param="customer")
+        tx.fetch("customer", object_id=wish["customer"], param="customer")
         for name in ("customer_email", "customer_creation"):
             if name in wish:
                 raise InvalidRequest(f"You may only specify one of these parameters: customer, {name}.", param=name)
@@ -181,15 +181,15 @@ def _line_item(tx: Transaction, wish: dict[str, Any]) -> Document:
 
 
 def _blank(tx: Transaction, wish: dict[str, Any], *, currency: str, total: int | None) -> Document:
-    id = new_id("cs_test", length=58)
+    session_id = new_id("cs_test", length=58)
     is_payment = wish["mode"] == "payment"
     texts = dict.fromkeys(("after_submit", "shipping_address", "submit", "terms_of_service_acceptance"))
     consents = dict.fromkeys(("payment_method_reuse_agreement", "promotions", "terms_of_service"))
     email = wish.get("customer_email")
     if "customer" in wish:
-        email = tx.fetch("customer", id=wish["customer"])["email"]
+        email = tx.fetch("customer", object_id=wish["customer"])["email"]
     return {
-        "id": id,
+        "id": session_id,
         "object": "checkout.session",
         "adaptive_pricing": {"enabled": False},
         "after_expiration": None,
@@ -243,7 +243,7 @@ def _blank(tx: Transaction, wish: dict[str, Any], *, currency: str, total: int |
         "success_url": wish["success_url"],
         "total_details": {"amount_discount": 0, "amount_shipping": 0, "amount_tax": 0} if is_payment else None,
         "ui_mode": "hosted_page",
-        "url": f"{tx.config.checkout_url}/c/pay/{id}",
+        "url": f"{tx.config.checkout_url}/c/pay/{session_id}",
         "wallet_options": None,
         "_intent_data": wish.get("payment_intent_data", {}),
         "_allow_redisplay": wish.get("payment_method_data", {}).get("allow_redisplay", "limited"),
@@ -259,7 +259,7 @@ def details(*, email: str | None, name: str | None = None, address: Document | N
 
 
 def retrieve(tx: Transaction, wish: dict[str, Any], *, session: str) -> Document:
-    return public(tx.fetch("checkout.session", id=session, param="session"))
+    return public(tx.fetch("checkout.session", object_id=session, param="session"))
 
 
 def list_(tx: Transaction, wish: dict[str, Any]) -> Document:
@@ -268,7 +268,7 @@ def list_(tx: Transaction, wish: dict[str, Any]) -> Document:
 
 
 def expire(tx: Transaction, wish: dict[str, Any], *, session: str) -> Document:
-    document = tx.fetch("checkout.session", id=session, param="session")
+    document = tx.fetch("checkout.session", object_id=session, param="session")
     if document["status"] != "open":
         message = (
             f'Only Checkout Sessions with a status in ["open"] can be expired. This Checkout Session has a status of {document["status"]}.'
@@ -280,7 +280,7 @@ def expire(tx: Transaction, wish: dict[str, Any], *, session: str) -> Document:
 def end(tx: Transaction, session: Document) -> Document:
     """Nobody can pay it any more; an intent that waits is canceled with it."""
     for kind, cancel in (("payment_intent", payment_intents.cancel), ("setup_intent", setup_intents.cancel)):
-        if session[kind] and tx.fetch(kind, id=session[kind])["status"] in payment_intents.CANCELABLE:
+        if session[kind] and tx.fetch(kind, object_id=session[kind])["status"] in payment_intents.CANCELABLE:
             cancel(tx, {"cancellation_reason": "abandoned"}, intent=session[kind])
     session.update(status="expired", url=None)
     tx.save(session)
@@ -296,5 +296,5 @@ def end_overdue(tx: Transaction) -> int:
         (tx.now,),
     ).fetchall()
     for row in rows:
-        end(tx, tx.fetch("checkout.session", id=row["id"]))
+        end(tx, tx.fetch("checkout.session", object_id=row["id"]))
     return len(rows)

@@ -26,9 +26,9 @@ _PLAIN = ("address", "description", "email", "name", "phone", "preferred_locales
 
 
 def create(tx: Transaction, wish: dict[str, Any]) -> Document:
-    id = new_id("cus", length=14)
+    customer_id = new_id("cus", length=14)
     customer: Document = {
-        "id": id,
+        "id": customer_id,
         "object": "customer",
         "address": None,
         "balance": 0,
@@ -39,7 +39,7 @@ def create(tx: Transaction, wish: dict[str, Any]) -> Document:
         "description": None,
         "discount": None,
         "email": None,
-        "invoice_prefix": id[-8:].upper(),
+        "invoice_prefix": customer_id[-8:].upper(),
         "invoice_settings": {"custom_fields": None, "default_payment_method": None, "footer": None, "rendering_options": None},
         "livemode": False,
         "metadata": merged({}, wish),
@@ -54,14 +54,14 @@ def create(tx: Transaction, wish: dict[str, Any]) -> Document:
     customer.update({name: wish[name] for name in _PLAIN if name in wish})
     tx.save(customer)
     if "payment_method" in wish:
-        payment_methods.attach_to(tx, payment_methods.named_or_saved(tx, wish["payment_method"]), customer=id)
+        payment_methods.attach_to(tx, payment_methods.named_or_saved(tx, wish["payment_method"]), customer=customer_id)
     _set_default(tx, customer, wish)
     tx.emit("customer.created", about=customer)
     return public(tx.save(customer))
 
 
 def update(tx: Transaction, wish: dict[str, Any], *, customer: str) -> Document:
-    document = tx.fetch("customer", id=customer, param="customer")
+    document = tx.fetch("customer", object_id=customer, param="customer")
     before = dict(document)
     document["metadata"] = merged(document["metadata"], wish)
     document.update({name: wish[name] or None for name in _PLAIN if name in wish})
@@ -74,7 +74,7 @@ def update(tx: Transaction, wish: dict[str, Any], *, customer: str) -> Document:
 
 
 def retrieve(tx: Transaction, wish: dict[str, Any], *, customer: str) -> Document:
-    return public(tx.fetch("customer", id=customer, param="id"))
+    return public(tx.fetch("customer", object_id=customer, param="id"))
 
 
 def list_(tx: Transaction, wish: dict[str, Any]) -> Document:
@@ -85,8 +85,11 @@ def _set_default(tx: Transaction, customer: Document, wish: dict[str, Any]) -> N
     settings = wish.get("invoice_settings", {})
     if "default_payment_method" not in settings:
         return
-    id = settings["default_payment_method"]
-    if id and tx.fetch("payment_method", id=id, param="invoice_settings[default_payment_method]")["customer"] != customer["id"]:
-        message = f"The customer does not have a payment method with the ID {id}. The payment method must be attached to the customer."
-        raise InvalidRequest(message, code="resource_missing", param="invoice_settings[default_payment_method]")
-    customer["invoice_settings"] = {**customer["invoice_settings"], "default_payment_method": id or None}
+    method_id = settings["default_payment_method"]
+    param = "invoice_settings[default_payment_method]"
+    if method_id and payment_methods.named_or_saved(tx, method_id, param=param)["customer"] != customer["id"]:
+        message = (
+            f"The customer does not have a payment method with the ID {method_id}. The payment method must be attached to the customer."
+        )
+        raise InvalidRequest(message, code="resource_missing", param=param)
+    customer["invoice_settings"] = {**customer["invoice_settings"], "default_payment_method": method_id or None}

@@ -112,7 +112,7 @@ def _move(tx: Transaction, dispute: Document, *, sign: int, category: str, descr
         tx,
         source=dispute,
         amount=sign * dispute["amount"],
-        type="adjustment",
+        reporting_type="adjustment",
         category=category,
         description=description,
         fee=balance_transactions.DISPUTE_FEE_CENTS if is_withdrawal else 0,
@@ -127,7 +127,7 @@ def win(tx: Transaction, dispute: Document) -> Document:
     if dispute["status"].startswith(_WARNING):
         return _close(tx, dispute, status="warning_closed")
     _move(tx, dispute, sign=1, category="dispute_reversal", description=f"Chargeback reversal for {dispute['charge']}")
-    charge = tx.fetch("charge", id=dispute["charge"])
+    charge = tx.fetch("charge", object_id=dispute["charge"])
     charge["_held_by_dispute"] = False
     tx.save(charge)
     closed = _close(tx, dispute, status="won")
@@ -150,7 +150,7 @@ def escalate(tx: Transaction, dispute: Document) -> Document:
     dispute.update(status="needs_response", is_charge_refundable=False)
     dispute["payment_method_details"]["card"]["case_type"] = "chargeback"
     _move(tx, dispute, sign=-1, category="dispute", description=f"Chargeback withdrawal for {dispute['charge']}")
-    charge = tx.fetch("charge", id=dispute["charge"])
+    charge = tx.fetch("charge", object_id=dispute["charge"])
     tx.save({**charge, "_held_by_dispute": True})
     tx.save(dispute)
     tx.emit("charge.dispute.updated", about=dispute, previous=previous)
@@ -174,11 +174,11 @@ def _require_open(dispute: Document) -> None:
 
 def close(tx: Transaction, wish: dict[str, Any], *, dispute: str) -> Document:
     """The merchant gives in."""
-    return public(lose(tx, tx.fetch("dispute", id=dispute, param="dispute")))
+    return public(lose(tx, tx.fetch("dispute", object_id=dispute, param="dispute")))
 
 
 def update(tx: Transaction, wish: dict[str, Any], *, dispute: str) -> Document:
-    document = tx.fetch("dispute", id=dispute, param="dispute")
+    document = tx.fetch("dispute", object_id=dispute, param="dispute")
     before = dict(document)
     document["metadata"] = merged(document["metadata"], wish)
     if "evidence" in wish:
@@ -205,7 +205,7 @@ def _submit(tx: Transaction, dispute: Document) -> None:
 
 
 def retrieve(tx: Transaction, wish: dict[str, Any], *, dispute: str) -> Document:
-    return public(tx.fetch("dispute", id=dispute, param="dispute"))
+    return public(tx.fetch("dispute", object_id=dispute, param="dispute"))
 
 
 def list_(tx: Transaction, wish: dict[str, Any]) -> Document:

@@ -14,8 +14,8 @@ LIST: dict[str, params.Kind] = {
 }
 
 
-def retrieve(tx: Transaction, wish: dict[str, Any], *, id: str) -> Document:
-    return public(tx.fetch("event", id=id))
+def retrieve(tx: Transaction, wish: dict[str, Any], *, event: str) -> Document:
+    return public(tx.fetch("event", object_id=event))
 
 
 def list_(tx: Transaction, wish: dict[str, Any]) -> Document:

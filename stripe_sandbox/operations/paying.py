@@ -32,7 +32,7 @@ def submit(tx: Transaction, session: Document, *, method: Document, payer: Payer
         intent.update(payment_method=method["id"], payment_method_types=session["payment_method_types"], status="requires_confirmation")
         charging.attempt(tx, intent, off_session=False)
     else:
-        intent = tx.fetch("setup_intent", id=session["setup_intent"])
+        intent = tx.fetch("setup_intent", object_id=session["setup_intent"])
         intent.update(customer=session["customer"], _session=session["id"])
         setup_intents.attempt(tx, intent, method=method)
     conclude(tx, session, intent=intent)
@@ -41,7 +41,7 @@ def submit(tx: Transaction, session: Document, *, method: Document, payer: Payer
 def _payment_intent(tx: Transaction, session: Document) -> Document:
     """Stripe makes the intent only when the payer confirms; a second try after a decline uses the same one."""
     if session["payment_intent"]:
-        intent = tx.fetch("payment_intent", id=session["payment_intent"])
+        intent = tx.fetch("payment_intent", object_id=session["payment_intent"])
         intent["customer"] = session["customer"]
         return intent
     wish: dict[str, Any] = {"amount": session["amount_total"], "currency": session["currency"], **session["_intent_data"]}
@@ -77,7 +77,7 @@ def authenticate(tx: Transaction, intent: Document, *, passed: bool) -> None:
     """The answer to the bank's question. Nothing where the question is no longer open."""
     if intent["status"] != "requires_action":
         return
-    method = tx.fetch("payment_method", id=intent["payment_method"])
+    method = tx.fetch("payment_method", object_id=intent["payment_method"])
     is_payment = intent["object"] == "payment_intent"
     if not passed:
         record = charging.record_failure if is_payment else setup_intents.record_failure
@@ -87,7 +87,7 @@ def authenticate(tx: Transaction, intent: Document, *, passed: bool) -> None:
     else:
         setup_intents.attempt(tx, intent, method=method, authenticated=True)
     if "_session" in intent:
-        conclude(tx, tx.fetch("checkout.session", id=intent["_session"]), intent=intent)
+        conclude(tx, tx.fetch("checkout.session", object_id=intent["_session"]), intent=intent)
 
 
 def settle_debit(tx: Transaction, intent: Document, *, succeeded: bool | None = None) -> None:
@@ -97,7 +97,7 @@ def settle_debit(tx: Transaction, intent: Document, *, succeeded: bool | None = 
     charging.settle_debit(tx, intent, succeeded=succeeded)
     if "_session" not in intent:
         return
-    session = tx.fetch("checkout.session", id=intent["_session"])
+    session = tx.fetch("checkout.session", object_id=intent["_session"])
     if intent["status"] == "succeeded":
         session["payment_status"] = "paid"
         tx.save(session)

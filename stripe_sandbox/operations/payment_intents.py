@@ -62,9 +62,9 @@ _PLAIN = ("description", "receipt_email", "setup_future_usage", "statement_descr
 def new(tx: Transaction, wish: dict[str, Any]) -> Document:
     """A saved intent that nobody has confirmed; with its event."""
     check_chargeable(wish["amount"], currency=wish["currency"], param="amount")
-    id = new_id("pi")
+    intent_id = new_id("pi")
     intent: Document = {
-        "id": id,
+        "id": intent_id,
         "object": "payment_intent",
         "amount": wish["amount"],
         "amount_capturable": 0,
@@ -76,7 +76,7 @@ def new(tx: Transaction, wish: dict[str, Any]) -> Document:
         "canceled_at": None,
         "cancellation_reason": None,
         "capture_method": wish.get("capture_method", "automatic_async"),
-        "client_secret": f"{id}_{new_id('secret', length=25)}",
+        "client_secret": f"{intent_id}_{new_id('secret', length=25)}",
         "confirmation_method": wish.get("confirmation_method", "automatic"),
         "created": tx.now,
         "currency": wish["currency"],
@@ -107,9 +107,9 @@ def new(tx: Transaction, wish: dict[str, Any]) -> Document:
         "_return_url": wish.get("return_url"),
     }
     if "customer" in wish:
-        tx.fetch("customer", id=wish["customer"], param="customer")
+        tx.fetch("customer", object_id=wish["customer"], param="customer")
     if "payment_method" in wish:
-        _use(tx, intent, id=wish["payment_method"])
+        _use(tx, intent, object_id=wish["payment_method"])
     tx.save(intent)
     tx.emit("payment_intent.created", about=intent)
     return intent
@@ -126,7 +126,7 @@ def create(tx: Transaction, wish: dict[str, Any]) -> Document:
 
 
 def confirm(tx: Transaction, wish: dict[str, Any], *, intent: str) -> Document:
-    document = tx.fetch("payment_intent", id=intent, param="intent")
+    document = tx.fetch("payment_intent", object_id=intent, param="intent")
     if document["status"] not in CONFIRMABLE:
         done = "You cannot confirm this PaymentIntent because it has " if document["status"] in ("succeeded", "canceled") else ""
         message = (
@@ -140,7 +140,7 @@ def confirm(tx: Transaction, wish: dict[str, Any], *, intent: str) -> Document:
 
 def _confirmed(tx: Transaction, intent: Document, wish: dict[str, Any]) -> Document:
     if "payment_method" in wish and wish["payment_method"] != intent["payment_method"]:
-        _use(tx, intent, id=wish["payment_method"])
+        _use(tx, intent, object_id=wish["payment_method"])
     if intent["payment_method"] is None:
         message = (
             "You cannot confirm this PaymentIntent because it's missing a payment method. You can either update the PaymentIntent with a "
@@ -166,15 +166,15 @@ def refused(intent: Document, *, decline: cards.Decline) -> CardDeclined:
     )
 
 
-def _use(tx: Transaction, intent: Document, *, id: str) -> None:
+def _use(tx: Transaction, intent: Document, *, object_id: str) -> None:
     """Put a payment method on the intent. Raises InvalidRequest where Stripe would not let it be used."""
-    method = payment_methods.named_or_saved(tx, id)
+    method = payment_methods.named_or_saved(tx, object_id)
     if method["customer"] and method["customer"] != intent["customer"]:
         message = (
-            f"The payment method supplied ({id}) belongs to a different Customer than the one on the PaymentIntent."
+            f"The payment method supplied ({object_id}) belongs to a different Customer than the one on the PaymentIntent."
             if intent["customer"]
-            else f"The payment method supplied ({id}) belongs to a Customer. Please include the Customer in the `customer` parameter "
-            "on the PaymentIntent."
+            else f"The payment method supplied ({object_id}) belongs to a Customer. Please include the Customer in the `customer` "
+            "parameter on the PaymentIntent."
         )
         raise InvalidRequest(message, code="payment_intent_invalid_parameter", param="payment_method")
     if method["_is_spent"]:
@@ -188,11 +188,11 @@ def _use(tx: Transaction, intent: Document, *, id: str) -> None:
 
 
 def retrieve(tx: Transaction, wish: dict[str, Any], *, intent: str) -> Document:
-    return public(tx.fetch("payment_intent", id=intent, param="intent"))
+    return public(tx.fetch("payment_intent", object_id=intent, param="intent"))
 
 
 def update(tx: Transaction, wish: dict[str, Any], *, intent: str) -> Document:
-    document = tx.fetch("payment_intent", id=intent, param="intent")
+    document = tx.fetch("payment_intent", object_id=intent, param="intent")
     is_ended = document["status"] in ("succeeded", "canceled", "processing")
     if is_ended and set(wish) - {"metadata", "description", "expand"}:
         raise _unexpected_state(f"This PaymentIntent's status is {document['status']}: it can no longer be changed.", document)
@@ -201,14 +201,14 @@ def update(tx: Transaction, wish: dict[str, Any], *, intent: str) -> Document:
     document.update({name: wish[name] for name in ("amount", "currency") if name in wish})
     check_chargeable(document["amount"], currency=document["currency"], param="amount")
     if "customer" in wish:
-        tx.fetch("customer", id=wish["customer"], param="customer")
+        tx.fetch("customer", object_id=wish["customer"], param="customer")
     if "payment_method" in wish:
-        _use(tx, document, id=wish["payment_method"])
+        _use(tx, document, object_id=wish["payment_method"])
     return public(tx.save(document))
 
 
 def cancel(tx: Transaction, wish: dict[str, Any], *, intent: str) -> Document:
-    document = tx.fetch("payment_intent", id=intent, param="intent")
+    document = tx.fetch("payment_intent", object_id=intent, param="intent")
     if document["status"] not in CANCELABLE:
         message = (
             f"You cannot cancel this PaymentIntent because it has a status of {document['status']}. Only a PaymentIntent with one of the "

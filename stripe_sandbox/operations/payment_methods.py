@@ -56,7 +56,7 @@ def new_card(
         "three_d_secure_usage": {"supported": True},
         "wallet": None,
     }
-    return _save_new(tx, type="card", details=card, behaviour=behaviour, billing=billing)
+    return _save_new(tx, method_type="card", details=card, behaviour=behaviour, billing=billing)
 
 
 def new_bank_account(tx: Transaction, *, number: str, billing: Document | None = None) -> Document:
@@ -72,10 +72,10 @@ def new_bank_account(tx: Transaction, *, number: str, billing: Document | None =
         "routing_number": cards.TEST_ROUTING_NUMBER,
         "status_details": {},
     }
-    return _save_new(tx, type="us_bank_account", details=account, behaviour=cards.BANK_ACCOUNTS[number], billing=billing)
+    return _save_new(tx, method_type="us_bank_account", details=account, behaviour=cards.BANK_ACCOUNTS[number], billing=billing)
 
 
-def _save_new(tx: Transaction, *, type: str, details: Document, behaviour: str, billing: Document | None) -> Document:
+def _save_new(tx: Transaction, *, method_type: str, details: Document, behaviour: str, billing: Document | None) -> Document:
     address = dict.fromkeys(("city", "country", "line1", "line2", "postal_code", "state"))
     given = billing or {}
     return tx.save(
@@ -90,12 +90,12 @@ def _save_new(tx: Transaction, *, type: str, details: Document, behaviour: str, 
                 "phone": given.get("phone"),
                 "tax_id": None,
             },
-            type: details,
+            method_type: details,
             "created": tx.now,
             "customer": None,
             "livemode": False,
             "metadata": {},
-            "type": type,
+            "type": method_type,
             "_behaviour": behaviour,
             "_is_spent": False,
         }
@@ -111,11 +111,11 @@ def from_name(tx: Transaction, name: str) -> Document | None:
     return new_card(tx, number=card.number, behaviour=card.behaviour, exp_month=12, exp_year=year, cvc_check="pass")
 
 
-def named_or_saved(tx: Transaction, id: str, *, param: str = "payment_method") -> Document:
+def named_or_saved(tx: Transaction, object_id: str, *, param: str = "payment_method") -> Document:
     """Raises ResourceMissing, in Stripe's words for a payment method."""
-    document = from_name(tx, id) or tx.get(id)
+    document = from_name(tx, object_id) or tx.get(object_id)
     if document is None or document["object"] != "payment_method":
-        raise ResourceMissing("PaymentMethod", id=id, param=param)
+        raise ResourceMissing("PaymentMethod", object_id=object_id, param=param)
     return document
 
 
@@ -124,7 +124,7 @@ def create(tx: Transaction, wish: dict[str, Any]) -> Document:
     token = wish.get("card", {}).get("token", "")
     document = from_name(tx, token.replace("tok_", "pm_card_", 1))
     if document is None:
-        raise ResourceMissing("token", id=token, param="card[token]")
+        raise ResourceMissing("token", object_id=token, param="card[token]")
     document["metadata"] = merged({}, wish)
     _fill_billing(document, wish)
     return public(tx.save(document))
@@ -152,7 +152,7 @@ def update(tx: Transaction, wish: dict[str, Any], *, payment_method: str) -> Doc
 
 
 def attach(tx: Transaction, wish: dict[str, Any], *, payment_method: str) -> Document:
-    customer = tx.fetch("customer", id=wish["customer"], param="customer")
+    customer = tx.fetch("customer", object_id=wish["customer"], param="customer")
     document = named_or_saved(tx, payment_method)
     return public(attach_to(tx, document, customer=customer["id"]))
 
@@ -193,7 +193,7 @@ def detach(tx: Transaction, wish: dict[str, Any], *, payment_method: str) -> Doc
     if document["customer"] is None:
         message = "The payment method you provided is not attached to a customer so detachment is impossible."
         raise InvalidRequest(message, code="payment_method_unexpected_state", param="payment_method")
-    customer = tx.fetch("customer", id=document["customer"])
+    customer = tx.fetch("customer", object_id=document["customer"])
     if customer["invoice_settings"]["default_payment_method"] == document["id"]:
         customer["invoice_settings"]["default_payment_method"] = None
         tx.save(customer)
@@ -208,12 +208,12 @@ def list_(tx: Transaction, wish: dict[str, Any]) -> Document:
     if "customer" not in wish:
         # Stripe gives the methods of one customer, or none at all.
         return listing.whole([], url="/v1/payment_methods")
-    tx.fetch("customer", id=wish["customer"], param="customer")
+    tx.fetch("customer", object_id=wish["customer"], param="customer")
     return _page(tx, wish, customer=wish["customer"], url="/v1/payment_methods")
 
 
 def list_of_customer(tx: Transaction, wish: dict[str, Any], *, customer: str) -> Document:
-    tx.fetch("customer", id=customer, param="customer")
+    tx.fetch("customer", object_id=customer, param="customer")
     return _page(tx, wish, customer=customer, url=f"/v1/customers/{customer}/payment_methods")
 
 

@@ -32,7 +32,7 @@ def create(tx: Transaction, wish: dict[str, Any]) -> Document:
     left = charge["amount"] - charge["amount_refunded"]
     amount = wish.get("amount", left)
     _check(charge, amount=amount, left=left, is_whole="amount" not in wish)
-    method = tx.fetch("payment_method", id=charge["payment_method"])
+    method = tx.fetch("payment_method", object_id=charge["payment_method"])
     behaviour = cards.BEHAVIOURS[method["_behaviour"]]
     refund: Document = {
         "id": new_id("re"),
@@ -55,7 +55,7 @@ def create(tx: Transaction, wish: dict[str, Any]) -> Document:
         tx,
         source=refund,
         amount=-amount,
-        type="refund",
+        reporting_type="refund",
         category="refund",
         description=f"REFUND FOR CHARGE ({charge['description'] or charge['id']})",
     )
@@ -71,16 +71,16 @@ def create(tx: Transaction, wish: dict[str, Any]) -> Document:
 
 def _charge(tx: Transaction, wish: dict[str, Any]) -> Document:
     if "charge" in wish:
-        return tx.fetch("charge", id=wish["charge"], param="charge")
+        return tx.fetch("charge", object_id=wish["charge"], param="charge")
     if "payment_intent" not in wish:
         raise InvalidRequest("One of the following params should be provided for this request: payment_intent or charge.")
-    intent = tx.fetch("payment_intent", id=wish["payment_intent"], param="payment_intent")
+    intent = tx.fetch("payment_intent", object_id=wish["payment_intent"], param="payment_intent")
     if intent["status"] != "succeeded":
         message = f"This PaymentIntent ({intent['id']}) does not have a successful charge to refund."
         raise InvalidRequest(message, code="resource_missing", param="payment_intent")
     charge = tx.get(intent["latest_charge"])
     if charge is None:
-        raise ResourceMissing("charge", id=str(intent["latest_charge"]), param="charge")
+        raise ResourceMissing("charge", object_id=str(intent["latest_charge"]), param="charge")
     return charge
 
 
@@ -102,8 +102,8 @@ def _check(charge: Document, *, amount: int, left: int, is_whole: bool) -> None:
         raise InvalidRequest(message, param="amount")
 
 
-def _destination(type: str) -> Document:
-    if type != "card":
+def _destination(method_type: str) -> Document:
+    if method_type != "card":
         return {"type": "us_bank_transfer", "us_bank_transfer": {"reference": None, "reference_status": None}}
     return {"type": "card", "card": {"reference_status": "pending", "reference_type": "acquirer_reference_number", "type": "refund"}}
 
@@ -120,11 +120,11 @@ def fail(tx: Transaction, refund: Document) -> Document:
         raise InvalidRequest(f"Refund {refund['id']} has already {refund['status']}.", param="refund")
     previous = {"status": refund["status"]}
     row = balance_transactions.record(
-        tx, source=refund, amount=refund["amount"], type="refund_failure", category="refund_failure", description="REFUND FAILURE"
+        tx, source=refund, amount=refund["amount"], reporting_type="refund_failure", category="refund_failure", description="REFUND FAILURE"
     )
     refund.update(status="failed", failure_reason="lost_or_stolen_card", failure_balance_transaction=row["id"])
     tx.save(refund)
-    _count(tx, tx.fetch("charge", id=refund["charge"]), by=-refund["amount"])
+    _count(tx, tx.fetch("charge", object_id=refund["charge"]), by=-refund["amount"])
     tx.emit("refund.updated", about=refund, previous=previous)
     tx.emit("charge.refund.updated", about=refund, previous=previous)
     tx.emit("refund.failed", about=refund)
@@ -142,11 +142,11 @@ def succeed(tx: Transaction, refund: Document) -> Document:
 
 
 def retrieve(tx: Transaction, wish: dict[str, Any], *, refund: str) -> Document:
-    return public(tx.fetch("refund", id=refund, param="refund"))
+    return public(tx.fetch("refund", object_id=refund, param="refund"))
 
 
 def update(tx: Transaction, wish: dict[str, Any], *, refund: str) -> Document:
-    document = tx.fetch("refund", id=refund, param="refund")
+    document = tx.fetch("refund", object_id=refund, param="refund")
     before = document["metadata"]
     document["metadata"] = merged(before, wish)
     tx.save(document)

@@ -40,14 +40,14 @@ OPEN = ("requires_payment_method", "requires_confirmation", "requires_action")
 
 
 def new(tx: Transaction, wish: dict[str, Any]) -> Document:
-    id = new_id("seti")
+    intent_id = new_id("seti")
     intent: Document = {
-        "id": id,
+        "id": intent_id,
         "object": "setup_intent",
         "application": None,
         "automatic_payment_methods": {"allow_redirects": "always", "enabled": True, **wish.get("automatic_payment_methods", {})},
         "cancellation_reason": None,
-        "client_secret": f"{id}_{new_id('secret', length=25)}",
+        "client_secret": f"{intent_id}_{new_id('secret', length=25)}",
         "created": tx.now,
         "customer": wish.get("customer"),
         "description": wish.get("description"),
@@ -69,7 +69,7 @@ def new(tx: Transaction, wish: dict[str, Any]) -> Document:
         "_return_url": wish.get("return_url"),
     }
     if "customer" in wish:
-        tx.fetch("customer", id=wish["customer"], param="customer")
+        tx.fetch("customer", object_id=wish["customer"], param="customer")
     tx.save(intent)
     tx.emit("setup_intent.created", about=intent)
     return intent
@@ -88,12 +88,12 @@ def confirm(tx: Transaction, wish: dict[str, Any], *, intent: str) -> Document:
 
 
 def _confirmed(tx: Transaction, intent: Document, wish: dict[str, Any]) -> Document:
-    id = wish.get("payment_method", intent["payment_method"])
-    if id is None:
+    method_id = wish.get("payment_method", intent["payment_method"])
+    if method_id is None:
         message = "You cannot confirm this SetupIntent because it's missing a payment method."
         raise InvalidRequest(message, code="setup_intent_unexpected_state", setup_intent=public(intent))
     intent["_return_url"] = wish.get("return_url", intent["_return_url"])
-    decline = attempt(tx, intent, method=payment_methods.named_or_saved(tx, id))
+    decline = attempt(tx, intent, method=payment_methods.named_or_saved(tx, method_id))
     if decline:
         method = intent["last_setup_error"]["payment_method"]
         raise payment_methods.declined(decline, setup_intent=public(intent), payment_method=method)
@@ -144,7 +144,7 @@ def cancel(tx: Transaction, wish: dict[str, Any], *, intent: str) -> Document:
 
 
 def retrieve(tx: Transaction, wish: dict[str, Any], *, intent: str) -> Document:
-    return public(tx.fetch("setup_intent", id=intent, param="intent"))
+    return public(tx.fetch("setup_intent", object_id=intent, param="intent"))
 
 
 def list_(tx: Transaction, wish: dict[str, Any]) -> Document:
@@ -152,8 +152,8 @@ def list_(tx: Transaction, wish: dict[str, Any]) -> Document:
     return listing.page(tx, "setup_intent", url="/v1/setup_intents", params=wish, equals=equals)
 
 
-def _open(tx: Transaction, id: str, *, verb: str) -> Document:
-    document = tx.fetch("setup_intent", id=id, param="intent")
+def _open(tx: Transaction, object_id: str, *, verb: str) -> Document:
+    document = tx.fetch("setup_intent", object_id=object_id, param="intent")
     if document["status"] not in OPEN:
         message = f"You cannot {verb} this SetupIntent because it has a status of {document['status']}."
         raise InvalidRequest(message, code="setup_intent_unexpected_state", setup_intent=public(document))

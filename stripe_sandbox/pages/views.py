@@ -180,7 +180,7 @@ def authenticate(request: HttpRequest, intent_id: str) -> HttpResponse:
         context = {
             "merchant": session["_merchant"] if session else tx.config.merchant,
             "amount": currencies.written(intent["amount"], currency=intent["currency"]) if is_payment else "",
-            "card": tx.fetch("payment_method", id=intent["payment_method"])["card"],
+            "card": tx.fetch("payment_method", object_id=intent["payment_method"])["card"],
         }
         return _with_return_addresses(render(request, "authenticate.html", context), session or {}, intent["_return_url"])
 
@@ -237,16 +237,16 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     return render(request, "message.html", context, status=404)
 
 
-def _document(tx: Transaction, id: str, *, kinds: tuple[str, ...]) -> Document:
-    document = tx.get(id)
+def _document(tx: Transaction, object_id: str, *, kinds: tuple[str, ...]) -> Document:
+    document = tx.get(object_id)
     if document is None or document["object"] not in kinds:
         raise Http404
     return document
 
 
 def _intent(tx: Transaction, session: Document) -> Document | None:
-    id = session["payment_intent"] or session["setup_intent"]
-    return tx.get(id) if id else None
+    intent_id = session["payment_intent"] or session["setup_intent"]
+    return tx.get(intent_id) if intent_id else None
 
 
 def _success_address(session: Document) -> str:
