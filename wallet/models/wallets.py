@@ -1,5 +1,6 @@
 """A workspace's wallet: the row that is locked, and the sums that are cached."""
 
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from django.db import models
@@ -32,6 +33,15 @@ class Wallet(models.Model):
     )
     last_seq = models.BigIntegerField(default=0, help_text="seq of the newest transfer; written by ledger.post alone.")
     stripe_customer_id = models.CharField(max_length=255, unique=True, null=True, help_text="Set once, when the wallet first meets Stripe.")
+    depleted_at = models.DateTimeField(
+        null=True, help_text="When the money ran out: inbound calls go on for the grace time from here. Null again once there is money."
+    )
+    grace_minutes = models.PositiveIntegerField(
+        default=240, help_text="How long inbound calls go on after the money ran out; set by the operator."
+    )
+    overdraft_micros = models.BigIntegerField(
+        default=0, help_text="How far below zero inbound calls may take the wallet in the grace time."
+    )
     frozen_at = models.DateTimeField(null=True, help_text="New holds are refused from here on; open ones may still be captured.")
     closed_at = models.DateTimeField(null=True, help_text="The workspace was closed: no money comes in any more.")
     created_at = models.DateTimeField(db_default=Now(), editable=False)
@@ -41,6 +51,7 @@ class Wallet(models.Model):
             models.CheckConstraint(condition=models.Q(currency__in=list(CURRENCIES)), name="wallet_currency_is_known"),
             models.CheckConstraint(condition=models.Q(held_micros__gte=0), name="wallet_held_is_not_negative"),
             models.CheckConstraint(condition=models.Q(promotion_micros__gte=0), name="wallet_promotion_is_not_negative"),
+            models.CheckConstraint(condition=models.Q(overdraft_micros__gte=0), name="wallet_overdraft_is_not_negative"),
             models.CheckConstraint(condition=models.Q(last_seq__gte=0), name="wallet_last_seq_is_not_negative"),
         ]
 
@@ -51,6 +62,18 @@ class Wallet(models.Model):
     def available_micros(self) -> int:
         """What may be spent or held now. Decisions use this, never the balance."""
         return self.balance_micros - self.held_micros
+
+    @property
+    def grace_until(self) -> datetime | None:
+        """Until when inbound calls go on; None while there is money."""
+        return self.depleted_at + timedelta(minutes=self.grace_minutes) if self.depleted_at else None
+
+    def note_availability(self, *, before_micros: int, now: datetime) -> None:
+        """Start the grace time when nothing is available any more; end it when money came and something is."""
+        if self.available_micros <= 0:
+            self.depleted_at = self.depleted_at or now
+        elif self.available_micros > before_micros:
+            self.depleted_at = None
 
     @property
     def paid_micros(self) -> int:

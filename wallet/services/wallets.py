@@ -11,7 +11,11 @@ def open_wallet(workspace: Workspace, *, currency: str) -> Wallet:
 
     Idempotent by: the workspace. Raises: UnknownCurrency.
     """
-    wallet, _ = Wallet.objects.get_or_create(workspace=workspace, defaults={"currency": currency_of(currency).code})
+    known = currency_of(currency)
+    # Until an operator decides otherwise, inbound calls may go as far below zero as the least top-up mends.
+    wallet, _ = Wallet.objects.get_or_create(
+        workspace=workspace, defaults={"currency": known.code, "overdraft_micros": known.top_up_least_micros}
+    )
     return wallet
 
 
