@@ -12,21 +12,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from email.message import EmailMessage
 from pathlib import Path
-from typing import Any
 
 import redis
-import requests
 
+from stripe_sandbox.testing import TEST_WEBHOOK_SECRET, RunningSandbox, running_sandbox
 from tests import databases, servers
 from tests.environment import product_environment
 from wallet_billing.local import product, static_files
 from wallet_billing.local.console import Console
 from wallet_billing.local.network import free_port
-from wallet_billing.local.product import Addresses
 from wallet_billing.local.stack import Stack
 from wallet_billing.local.state import StateDirectory
 
-WEBHOOK_SECRET = "whsec_for_tests_alone"
 # Valkey has 64 numbered databases: the lower half is for tests in process, the upper for what runs beside them.
 _FIRST_QUEUE = 32
 
@@ -36,8 +33,7 @@ class RunningStack:
     """What a test needs to know of it."""
 
     site_url: str
-    sandbox_url: str
-    checkout_url: str
+    sandbox: RunningSandbox
     database_name: str
     redis_url: str
     environment: dict[str, str]
@@ -56,18 +52,12 @@ class RunningStack:
         return self.processes.manage(*arguments, doing="")
 
     def logs(self, name: str) -> str:
-        """What the process has written so far: web, worker or stripe-sandbox."""
+        """What the process has written so far: web or worker."""
         return (self.folder / "logs" / f"{name}.log").read_text(errors="replace")
-
-    def control_sandbox(self, action: str, **wish: Any) -> Any:
-        """Posts to the sandbox's control endpoint, as in `control_sandbox("webhooks/pause")`; its answer."""
-        answer = requests.post(f"{self.sandbox_url}/_control/{action}", json=wish, timeout=10)
-        answer.raise_for_status()
-        return answer.json()
 
     def reset(self) -> None:
         """A clean state: an empty database, an empty queue, no mail, a sandbox that remembers nothing."""
-        self.control_sandbox("reset")
+        self.sandbox.reset()
         client = redis.Redis.from_url(self.redis_url)
         client.flushdb()
         client.close()
@@ -80,14 +70,16 @@ class RunningStack:
 @contextmanager
 def running_stack() -> Iterator[RunningStack]:
     """Starts all of it on free ports and stops it at the end."""
-    with tempfile.TemporaryDirectory(prefix="wallet-stack-") as folder:
+    port = free_port()
+    webhook_url = f"http://127.0.0.1:{port}/webhooks/stripe"
+    with tempfile.TemporaryDirectory(prefix="wallet-stack-") as folder, running_sandbox(webhook_url=webhook_url) as sandbox:
         state = StateDirectory(Path(folder))
         state.open()
-        stack = _described(state)
+        stack = _described(state, port=port, sandbox=sandbox)
         provided = servers.provide()
         databases.make_copy(provided.admin_url, name=stack.database_name, template=provided.template_name)
         try:
-            _start(stack, state=state)
+            _start(stack, port=port)
             yield stack
         finally:
             stack.processes.stop()
@@ -95,10 +87,9 @@ def running_stack() -> Iterator[RunningStack]:
             state.close()
 
 
-def _described(state: StateDirectory) -> RunningStack:
+def _described(state: StateDirectory, *, port: int, sandbox: RunningSandbox) -> RunningStack:
     provided = servers.provide()
-    port, checkout_port, sandbox_port = free_port(), free_port(), free_port()
-    site_url, checkout_url = f"http://127.0.0.1:{port}", f"http://127.0.0.1:{checkout_port}"
+    site_url = f"http://127.0.0.1:{port}"
     database_name = f"{servers.worker_database()}_stack"
     redis_url = servers.with_path(provided.redis_url, path=str(_FIRST_QUEUE + servers.worker_number()))
     environment = product_environment(
@@ -106,14 +97,13 @@ def _described(state: StateDirectory) -> RunningStack:
     )
     environment |= {
         "DJANGO_SETTINGS_MODULE": "wallet_billing.settings",
-        "STRIPE_WEBHOOK_SECRET": WEBHOOK_SECRET,
-        "STRIPE_API_BASE": f"http://127.0.0.1:{sandbox_port}",
-        "STRIPE_CHECKOUT_ORIGIN": checkout_url,
+        "STRIPE_WEBHOOK_SECRET": TEST_WEBHOOK_SECRET,
+        "STRIPE_API_BASE": sandbox.api_url,
+        "STRIPE_CHECKOUT_ORIGIN": sandbox.checkout_url,
     }
     return RunningStack(
         site_url=site_url,
-        sandbox_url=f"http://127.0.0.1:{sandbox_port}",
-        checkout_url=checkout_url,
+        sandbox=sandbox,
         database_name=database_name,
         redis_url=redis_url,
         environment=environment,
@@ -122,18 +112,8 @@ def _described(state: StateDirectory) -> RunningStack:
     )
 
 
-def _start(stack: RunningStack, *, state: StateDirectory) -> None:
-    addresses = Addresses(
-        host="127.0.0.1",
-        port=int(stack.site_url.rpartition(":")[2]),
-        site_url=stack.site_url,
-        checkout_port=int(stack.checkout_url.rpartition(":")[2]),
-        checkout_url=stack.checkout_url,
-        sandbox_port=int(stack.sandbox_url.rpartition(":")[2]),
-    )
+def _start(stack: RunningStack, *, port: int) -> None:
     static_files.collect(stack.processes)
-    stack.processes.start(product.sandbox(addresses, state=state.folder("stripe-sandbox"), webhook_secret=WEBHOOK_SECRET))
     stack.processes.start(product.worker(concurrency=1))
-    stack.processes.start(product.web(addresses, workers=1))
-    stack.processes.wait_until_ready(f"{stack.sandbox_url}/")
+    stack.processes.start(product.web(host="127.0.0.1", port=port, workers=1))
     stack.processes.wait_until_ready(f"{stack.site_url}/readyz")

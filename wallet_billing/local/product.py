@@ -21,6 +21,11 @@ class Addresses:
     sandbox_port: int
 
     @property
+    def is_on_loopback(self) -> bool:
+        """Whether nobody else on the network can open the pages."""
+        return self.host == "127.0.0.1"
+
+    @property
     def webhook_url(self) -> str:
         """Where the sandbox delivers its events: always on loopback."""
         return f"http://127.0.0.1:{self.port}/webhooks/stripe"
@@ -34,10 +39,10 @@ class Process:
     command: list[str]
 
 
-def web(addresses: Addresses, *, workers: int = 2, threads: int = 4) -> Process:
+def web(*, host: str, port: int, workers: int = 2, threads: int = 4) -> Process:
     """gunicorn."""
     command = [sys.executable, "-m", "gunicorn", "-c", "python:wallet_billing.gunicorn_settings", "wallet_billing.wsgi"]
-    command += ["--bind", f"{addresses.host}:{addresses.port}", "--workers", str(workers), "--threads", str(threads)]
+    command += ["--bind", f"{host}:{port}", "--workers", str(workers), "--threads", str(threads)]
     return Process(name="web", command=command)
 
 
@@ -54,7 +59,7 @@ def beat(state: Path) -> Process:
     return Process(name="beat", command=command)
 
 
-def sandbox(addresses: Addresses, *, state: Path, webhook_secret: str) -> Process:
+def sandbox(addresses: Addresses, *, state: Path, webhook_secret: str, merchant: str) -> Process:
     """The Stripe sandbox: its API on loopback, its Checkout pages where people can open them."""
     command = [sys.executable, "-m", "stripe_sandbox", "--port", str(addresses.sandbox_port), "--state-dir", str(state)]
     command += [
@@ -65,7 +70,7 @@ def sandbox(addresses: Addresses, *, state: Path, webhook_secret: str) -> Proces
         "--checkout-url",
         addresses.checkout_url,
     ]
-    command += ["--webhook-url", addresses.webhook_url, "--webhook-secret", webhook_secret]
+    command += ["--webhook-url", addresses.webhook_url, "--webhook-secret", webhook_secret, "--merchant", merchant]
     return Process(name="stripe-sandbox", command=command)
 
 

@@ -86,11 +86,12 @@ def _start(
     if product.uses_sandbox(given):
         folder = state.folder("stripe-sandbox")
         with console.step("Starting the Stripe sandbox"):
-            stack.start(product.sandbox(addresses, state=folder, webhook_secret=variables["STRIPE_WEBHOOK_SECRET"]))
+            merchant = variables.get("OPERATOR_NAME", "Wallet Billing")
+            stack.start(product.sandbox(addresses, state=folder, webhook_secret=variables["STRIPE_WEBHOOK_SECRET"], merchant=merchant))
             stack.wait_until_ready(f"http://127.0.0.1:{addresses.sandbox_port}/")
     with console.step("Starting the worker, the pages and the clock"):
         stack.start(product.worker())
-        stack.start(product.web(addresses))
+        stack.start(product.web(host=addresses.host, port=addresses.port))
         stack.start(product.beat(state.path))
         stack.wait_until_ready(f"http://127.0.0.1:{addresses.port}/readyz")
 

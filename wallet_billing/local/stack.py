@@ -38,6 +38,8 @@ def product_variables(addresses: Addresses, *, services: Services, state: StateD
     variables.pop("DATABASE_OWNER_URL", None)
     if product.uses_sandbox(given):
         variables |= {
+            # The sandbox opens its pages to the network only where it reads this very value.
+            "LAN": "0" if addresses.is_on_loopback else "1",
             "STRIPE_SECRET_KEY": secrets.stripe_secret_key,
             "STRIPE_WEBHOOK_SECRET": secrets.stripe_webhook_secret,
             "STRIPE_API_BASE": f"http://127.0.0.1:{addresses.sandbox_port}",

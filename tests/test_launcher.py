@@ -1,0 +1,247 @@
+"""`make run` as a person meets it: cold, warm, interrupted, and with everything in its way that can be."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.launching import launch_and_finish, launched, processes_in, three_free_ports
+from wallet_billing.local import binaries
+from wallet_billing.local.account import credentials, server_account
+from wallet_billing.local.network import free_port
+from wallet_billing.local.product import ROOT
+
+SERVICES_UP = "PostgreSQL and Valkey are up"
+
+
+@pytest.fixture
+def state_dir() -> Iterator[Path]:
+    """A folder that does not exist yet, in one that every account may walk through."""
+    parent = Path(tempfile.mkdtemp(prefix="wallet-launch-"))
+    parent.chmod(0o711)
+    yield parent / "state"
+    shutil.rmtree(parent, ignore_errors=True)
+
+
+def assert_one_sentence(output: str, *, saying: str) -> None:
+    """The reason stands there, and no traceback."""
+    assert saying in output
+    assert "Traceback" not in output
+
+
+def wait_until_empty(folder: Path) -> None:
+    """Nothing that was started there runs any more."""
+    give_up_at = time.monotonic() + 20
+    while processes_in(folder):
+        assert time.monotonic() < give_up_at, f"left running: {processes_in(folder)}"
+        time.sleep(0.1)
+
+
+def test_it_starts_everything_stops_everything_and_starts_warm(state_dir: Path) -> None:
+    port = three_free_ports()
+    with launched("run", state_dir=state_dir, until="Ctrl-C stops", PORT=str(port)) as first:
+        with urllib.request.urlopen(f"http://localhost:{port}/accounts/login/") as page:
+            assert page.status == 200
+        assert f"Open http://localhost:{port}" in first.output
+        assert str(state_dir / "mail") in first.output
+        secrets = (state_dir / "secrets.json").read_text()
+        made = launch_and_finish(
+            "manage",
+            "shell",
+            "-c",
+            "from workspaces.models import User; User.objects.create(email='kept@example.com')",
+            state_dir=state_dir,
+        )
+        assert made.exit_code == 0, made.output
+        assert first.stop() == 0
+    assert "Traceback" not in first.output
+    wait_until_empty(state_dir)
+
+    with launched("run", state_dir=state_dir, until="Ctrl-C stops", PORT=str(port)) as second:
+        kept = launch_and_finish(
+            "manage",
+            "shell",
+            "-c",
+            "from workspaces.models import User; print(User.objects.get(email='kept@example.com').email)",
+            state_dir=state_dir,
+        )
+
+        assert "kept@example.com" in kept.output
+        assert "Making a PostgreSQL" not in second.output
+        assert (state_dir / "secrets.json").read_text() == secrets
+        assert second.stop() == 0
+    wait_until_empty(state_dir)
+
+
+def test_it_keeps_its_secrets_to_itself(state_dir: Path) -> None:
+    with launched("services", state_dir=state_dir, until=SERVICES_UP) as launcher:
+        for name in ("secrets.json", "running.json"):
+            assert (state_dir / name).stat().st_mode & 0o777 == 0o600
+        passwords = [value for value in (state_dir / "secrets.json").read_text().split('"') if len(value) > 24]
+        assert passwords
+        for pid in processes_in(state_dir):
+            command = Path(f"/proc/{pid}/cmdline").read_text()
+            assert not any(password in command for password in passwords)
+        assert not any(password in launcher.output for password in passwords)
+
+
+def test_it_says_which_port_is_taken(state_dir: Path) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+
+        finished = launch_and_finish("run", state_dir=state_dir, PORT=str(port))
+
+    assert finished.exit_code == 1
+    assert_one_sentence(finished.output, saying=f"Port {port} for the pages is taken")
+    assert processes_in(state_dir) == []
+
+
+@pytest.mark.parametrize("port", ["eight", "0", "65534", "-1", "８０００"])
+def test_it_wants_a_port_that_is_one(state_dir: Path, port: str) -> None:
+    finished = launch_and_finish("manage", "check", state_dir=state_dir, PORT=port)
+
+    assert finished.exit_code == 1
+    assert_one_sentence(finished.output, saying="is no port")
+
+
+def test_it_refuses_a_second_copy(state_dir: Path) -> None:
+    with launched("services", state_dir=state_dir, until=SERVICES_UP) as first:
+        second = launch_and_finish("services", state_dir=state_dir)
+
+        assert second.exit_code == 1
+        assert_one_sentence(second.output, saying="Another copy is running")
+        assert first.process.poll() is None
+
+
+def test_it_leaves_nothing_behind_when_killed_and_starts_again(state_dir: Path) -> None:
+    with launched("services", state_dir=state_dir, until=SERVICES_UP) as first:
+        assert processes_in(state_dir)
+        first.kill()
+    wait_until_empty(state_dir)
+
+    with launched("services", state_dir=state_dir, until=SERVICES_UP) as second:
+        assert second.stop() == 0
+
+
+def test_it_stops_a_server_that_was_left_over(state_dir: Path) -> None:
+    with launched("services", state_dir=state_dir, until=SERVICES_UP) as first:
+        assert first.stop() == 0
+    data = state_dir / "servers" / "postgres"
+    account = server_account()
+    program = binaries.postgres_bin(state_dir / "servers", account=account) / "postgres"
+    left_over = subprocess.Popen(
+        [str(program), "-D", str(data), "-p", str(free_port()), "-c", "unix_socket_directories="],
+        cwd="/",
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        **credentials(account),
+    )
+    while not (data / "postmaster.pid").exists():
+        assert left_over.poll() is None
+        time.sleep(0.05)
+
+    with launched("services", state_dir=state_dir, until=SERVICES_UP) as second:
+        assert left_over.wait(timeout=10) == 0
+        assert second.stop() == 0
+
+
+def test_it_is_not_misled_by_a_number_that_now_belongs_to_another(state_dir: Path) -> None:
+    with launched("services", state_dir=state_dir, until=SERVICES_UP) as first:
+        first.stop()
+    account = server_account()
+    bystander = subprocess.Popen(["/bin/sleep", "300"], **credentials(account))
+    try:
+        for name in ("postgres/postmaster.pid", "valkey/valkey.pid"):
+            (state_dir / "servers" / name).write_text(f"{bystander.pid}\n")
+
+        with launched("services", state_dir=state_dir, until=SERVICES_UP) as second:
+            assert second.stop() == 0
+        assert bystander.poll() is None
+    finally:
+        bystander.send_signal(signal.SIGKILL)
+        bystander.wait()
+
+
+def test_it_does_not_touch_data_of_another_major_version(state_dir: Path) -> None:
+    with launched("services", state_dir=state_dir, until=SERVICES_UP) as first:
+        first.stop()
+    (state_dir / "servers" / "postgres" / "PG_VERSION").write_text("15\n")
+
+    finished = launch_and_finish("services", state_dir=state_dir)
+
+    assert finished.exit_code == 1
+    assert_one_sentence(finished.output, saying="was written by PostgreSQL 15 and this is PostgreSQL 18")
+
+
+def test_it_says_when_the_state_directory_cannot_be_written(state_dir: Path) -> None:
+    state_dir.write_text("a file stands in its place")
+
+    finished = launch_and_finish("services", state_dir=state_dir)
+
+    assert finished.exit_code == 1
+    assert_one_sentence(finished.output, saying="choose another folder with STATE_DIR=")
+
+
+def test_it_says_when_the_secrets_are_damaged(state_dir: Path) -> None:
+    state_dir.mkdir()
+    (state_dir / "secrets.json").write_text("{}")
+
+    finished = launch_and_finish("services", state_dir=state_dir)
+
+    assert finished.exit_code == 1
+    assert_one_sentence(finished.output, saying="secrets.json cannot be read")
+
+
+def test_it_wants_both_database_addresses_or_none(state_dir: Path) -> None:
+    finished = launch_and_finish("services", state_dir=state_dir, DATABASE_URL="postgres://wallet_app@db/wallet")
+
+    assert finished.exit_code == 1
+    assert_one_sentence(finished.output, saying="DATABASE_URL and DATABASE_OWNER_URL belong together")
+
+
+def test_it_shows_what_a_preparation_that_failed_said(state_dir: Path) -> None:
+    finished = launch_and_finish("services", state_dir=state_dir, SITE_URL="billing.example.com")
+
+    assert finished.exit_code == 1
+    assert_one_sentence(finished.output, saying="SITE_URL is 'billing.example.com': set it to scheme and host alone")
+    assert processes_in(state_dir) == []
+
+
+def test_it_says_that_nothing_runs(state_dir: Path) -> None:
+    finished = launch_and_finish("manage", "check", state_dir=state_dir)
+
+    assert finished.exit_code == 1
+    assert_one_sentence(finished.output, saying="Nothing runs on")
+
+
+@pytest.mark.parametrize(
+    ("python", "saying"),
+    [("/bin/false", "Python 3.11 or newer is needed"), ("old", "Python 3.11 or newer is needed"), ("bare", "install python3-venv")],
+)
+def test_make_says_which_python_it_needs(tmp_path: Path, python: str, saying: str) -> None:
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    stand_in = tmp_path / python
+    if python == "old":
+        stand_in.write_text("#!/bin/sh\nexit 1\n")
+    elif python == "bare":
+        # Answers the question for its version, and has neither ensurepip nor venv, as Debian's python3 without python3-venv.
+        stand_in.write_text('#!/bin/sh\ncase "$2" in *ensurepip*) exit 1;; esac\nexit 0\n')
+    if not python.startswith("/"):
+        stand_in.chmod(0o755)
+
+    done = subprocess.run(
+        ["make", "run", f"PYTHON={stand_in}"], cwd=tmp_path, env={"PATH": os.environ["PATH"]}, check=False, capture_output=True, text=True
+    )
+
+    assert done.returncode != 0
+    assert saying in done.stdout
