@@ -3,6 +3,9 @@
 WalletError
 ├── WalletRefusal                 an expected no: the caller did nothing wrong that a retry would mend
 │   ├── WalletClosed
+│   ├── WalletFrozen              new holds are refused
+│   ├── InsufficientFunds         less is available than the hold needs
+│   ├── HoldExpired               too late to extend or capture
 │   ├── AmountOutOfRange
 │   ├── CardUnusable              removed, expired or another wallet's
 │   ├── CardInUse                 removal refused while something needs the card
@@ -41,6 +44,29 @@ class WalletClosed(WalletRefusal):
     """The workspace was closed; no money moves any more."""
 
     code = "wallet_closed"
+
+
+class WalletFrozen(WalletRefusal):
+    """The operator froze the wallet: nothing new starts, what runs may finish."""
+
+    code = "wallet_frozen"
+
+
+class InsufficientFunds(WalletRefusal):
+    """Less is available than what would be set aside. Nothing was changed, and no key was used up."""
+
+    code = "insufficient_funds"
+
+    def __init__(self, *, needed_micros: int, available_micros: int) -> None:
+        super().__init__("The wallet has too little available for this.")
+        self.needed_micros = needed_micros
+        self.available_micros = available_micros
+
+
+class HoldExpired(WalletRefusal):
+    """The hold's time is over: its money was given back, or will be at the next sweep."""
+
+    code = "hold_expired"
 
 
 class AmountOutOfRange(WalletRefusal):

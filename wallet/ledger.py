@@ -21,7 +21,9 @@ ENTRIES_MAX = 10_000
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Entry:
-    """What is to be posted: `amount_micros` > 0 leaves `debit` and enters `credit`.
+    """What is to be posted: `amount_micros` leaves `debit` and enters `credit`.
+
+    It is positive, but for a use that was free: that has its row too.
 
     `promotion_id` names the promotion that is granted (promotions → wallet) or expires (wallet → promotions).
     `posted_at` is given only when a book that was kept elsewhere is taken over.

@@ -55,7 +55,7 @@ class Transfer(models.Model):
     seq = models.BigIntegerField(help_text="1, 2, 3 … per wallet, without a hole.")
     debit = models.CharField(max_length=16, choices=Account, help_text="The account the amount leaves.")
     credit = models.CharField(max_length=16, choices=Account, help_text="The account the amount enters.")
-    amount_micros = models.BigIntegerField(help_text="Always positive; the accounts give the direction.")
+    amount_micros = models.BigIntegerField(help_text="Positive, as the accounts give the direction; 0 for a use that was free, which has its row all the same.")
     promotion_micros = models.BigIntegerField(
         default=0,
         help_text="How much of the amount was given credit: granted or returned when the wallet is credited, else spent or expired.",
@@ -71,7 +71,10 @@ class Transfer(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["wallet", "idempotency_key"], name="transfer_key_is_unique_in_its_wallet"),
-            models.CheckConstraint(condition=Q(amount_micros__gt=0), name="transfer_amount_is_positive"),
+            models.CheckConstraint(
+                condition=Q(amount_micros__gt=0) | Q(amount_micros=0, debit=Account.WALLET, credit=Account.USAGE_REVENUE),
+                name="transfer_amount_is_positive_or_a_free_use",
+            ),
             models.CheckConstraint(condition=Q(seq__gt=0), name="transfer_seq_is_positive"),
             models.CheckConstraint(condition=~Q(debit=F("credit")), name="transfer_moves_between_two_accounts"),
             models.CheckConstraint(condition=Q(debit__in=Account.values, credit__in=Account.values), name="transfer_accounts_are_known"),
