@@ -176,6 +176,15 @@ ACCOUNT_EMAIL_NOTIFICATIONS = True
 ACCOUNT_DEFAULT_HTTP_PROTOCOL = _site.scheme
 ACCOUNT_ADAPTER = "workspaces.sign_in.AccountAdapter"
 ACCOUNT_SIGNUP_FORM_CLASS = "workspaces.forms.SignupForm"
+ACCOUNT_FORMS = {
+    "login": "workspaces.account_forms.LoginForm",
+    "signup": "workspaces.account_forms.SignupForm",
+    "reset_password": "workspaces.account_forms.ResetPasswordForm",
+    "reset_password_from_key": "workspaces.account_forms.ResetPasswordKeyForm",
+    "change_password": "workspaces.account_forms.ChangePasswordForm",
+    "change_email": "workspaces.account_forms.ChangeEmailForm",
+    "reauthenticate": "workspaces.account_forms.ReauthenticateForm",
+}
 ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
 ACCOUNT_USER_DISPLAY = "workspaces.sign_in.display_name"
 # One address per account; a new one takes over once it is confirmed.
@@ -184,6 +193,11 @@ ACCOUNT_REAUTHENTICATION_REQUIRED = True
 ACCOUNT_CONFIRM_EMAIL_ON_GET = False
 ACCOUNT_LOGOUT_ON_GET = False
 ALLAUTH_TRUSTED_PROXY_COUNT = TRUSTED_PROXY_COUNT
+MFA_FORMS = {
+    "authenticate": "workspaces.account_forms.CodeForm",
+    "reauthenticate": "workspaces.account_forms.CodeAgainForm",
+    "activate_totp": "workspaces.account_forms.ActivateTOTPForm",
+}
 MFA_ADAPTER = "workspaces.sign_in.MFAAdapter"
 MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
 MFA_TOTP_ISSUER = OPERATOR_NAME

@@ -33,7 +33,7 @@ def time_zone_choices() -> list[Any]:
 
 
 def _zone_label(name: str) -> str:
-    offset = datetime.now(ZoneInfo(name)).strftime("%z")
+    offset = datetime.now(ZoneInfo(name)).strftime("%z").replace("-", "−")
     place = name.partition("/")[2].replace("_", " ").replace("/", ", ")
     return f"{place} (UTC{offset[:3]}:{offset[3:5]})"
 

@@ -146,7 +146,7 @@ def _claim(invitation_id: int) -> Invitation | None:
 
 
 def _signer() -> Signer:
-    return Signer(salt="workspaces.invitation")
+    return Signer(sep=".", salt="workspaces.invitation")
 
 
 def _open_invitation(invitation_id: int) -> Invitation:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from allauth.mfa.adapter import get_adapter
 from django import template
 from django.conf import settings
 from django.http import HttpRequest
@@ -31,6 +32,12 @@ def operator_name() -> str:
     return str(settings.OPERATOR_NAME)
 
 
+@register.simple_tag
+def support_email() -> SafeString:
+    """Where customers write to, as a link."""
+    return format_html('<a class="link" href="mailto:{0}">{0}</a>', settings.SUPPORT_EMAIL)
+
+
 @register.filter
 def initials(who: User | Workspace) -> str:
     """One or two letters for a round or square mark."""
@@ -50,6 +57,7 @@ def sidebar(context: Context) -> dict[str, Any]:
         "membership": membership,
         "memberships": queries.memberships_of(_user(request)),
         "items": navigation.items_for(membership, links=navigation.SIDEBAR, path=request.path) if membership else [],
+        "offer_second_factor": bool(membership and membership.may_bill and not get_adapter().is_mfa_enabled(request.user)),
         "on_account_page": request.path.startswith("/accounts/"),
         "user": request.user,
         "csrf_token": context.get("csrf_token"),
