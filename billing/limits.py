@@ -6,6 +6,7 @@ Where Redis does not answer, `spend` raises and so what moves money is refused; 
 import logging
 from dataclasses import dataclass
 from functools import cache
+from ipaddress import IPv6Address, IPv6Network, ip_address
 
 from django.conf import settings
 from django.http import HttpRequest
@@ -17,6 +18,7 @@ from limits.strategies import SlidingWindowCounterRateLimiter
 logger = logging.getLogger(__name__)
 
 REDIS_TIMEOUT_SECONDS = 1.0
+IPV6_LINE_BITS = 64
 
 
 class LimitReached(Exception):
@@ -55,6 +57,15 @@ def spend(limit: Limit, key: str) -> None:
         raise LimitReached(limit.name)
 
 
+def try_to_spend(limit: Limit, key: str) -> bool:
+    """Count one try for what may be left out; False where there were too many, or nobody can count."""
+    try:
+        spend(limit, key)
+    except (LimitReached, LimiterUnavailable):
+        return False
+    return True
+
+
 def exceeded(limit: Limit, key: str) -> bool:
     """Whether the tries are used up, without counting one; False without Redis."""
     try:
@@ -73,17 +84,11 @@ def note(limit: Limit, key: str) -> None:
 
 
 def client_address(request: HttpRequest) -> str:
-    """Who asks: the connection's own address, or what the trusted proxies say of it.
-
-    Each proxy appends the address it saw, so the n-th from the right is the outermost one that is trusted;
-    what stands further left was written by the caller, who may write anything.
-    """
-    address = str(request.META["REMOTE_ADDR"])
-    count: int = settings.TRUSTED_PROXY_COUNT
-    if count == 0:
-        return address
-    forwarded = [part.strip() for part in request.headers.get("X-Forwarded-For", "").split(",") if part.strip()]
-    return forwarded[-count] if len(forwarded) >= count else address
+    """Who asks, as wallet_billing.middleware has settled it; of an IPv6 address the half that names the customer's line."""
+    address = ip_address(request.META["REMOTE_ADDR"])
+    if isinstance(address, IPv6Address):
+        return str(IPv6Network((address, IPV6_LINE_BITS), strict=False))
+    return str(address)
 
 
 @cache

@@ -1,4 +1,7 @@
-"""Add Balance: one form, then a charge on a saved card or a payment link. The form's id stands in its address, so Back is no second payment."""
+"""Add Balance: one form, then a charge on a saved card or a payment link.
+
+The form's id stands in its address, so that Back and a second tab are no second payment.
+"""
 
 from typing import Any
 from uuid import UUID
@@ -13,7 +16,7 @@ from billing.limits import TOP_UPS_PER_WALLET, spend
 from billing.views.rendering import limited, render_panel, wallet_of
 from wallet.errors import IdempotencyConflict, WalletRefusal
 from wallet.models import PaymentLink, TopUp, Wallet
-from wallet.money import MICROS, currency_of, format_money
+from wallet.money import MICROS, currency_of, format_money, symbol
 from wallet.services.payment_links import request_payment_link
 from wallet.services.top_ups import charge_top_up, request_top_up
 from workspaces.access import WorkspaceRequest, billing_required
@@ -47,7 +50,7 @@ def _send(request: WorkspaceRequest, wallet: Wallet) -> HttpResponse:
         return redirect(_act(request, form))
     except IdempotencyConflict:
         sent = _what_came_of(wallet, form.cleaned_data["request_id"])
-        return render_panel(request, "billing/_already_sent.html", {"sent": sent}, title="Already sent", status=422)
+        return render_panel(request, "already_sent", {"sent": sent}, status=422)
     except WalletRefusal as refusal:
         form.add_error(None, str(refusal))
         return _show(request, form, status=422)
@@ -87,14 +90,20 @@ def _address(name: str, wallet: Wallet, key: UUID) -> str:
 
 
 def _show(request: WorkspaceRequest, form: AddBalanceForm, *, status: int = 200) -> HttpResponse:
-    return render_panel(request, "billing/_add_balance.html", {"form": form, **amount_context(form.wallet)}, title="Add Balance", status=status)
+    return render_panel(request, "add_balance", {"form": form, **_amount_context(form.wallet)}, status=status)
 
 
-def amount_context(wallet: Wallet) -> dict[str, Any]:
+def _amount_context(wallet: Wallet) -> dict[str, Any]:
     """What the amount's controls need to know."""
     known = currency_of(wallet.currency)
     quick = [{"amount": micros // MICROS, "label": _short(micros, known.code)} for micros in known.quick_amounts_micros]
-    return {"wallet": wallet, "known": known, "quick": quick, "stops": ",".join(map(str, slider_stops(known.code)))}
+    return {
+        "wallet": wallet,
+        "known": known,
+        "sign": symbol(known.code),
+        "quick": quick,
+        "stops": ",".join(map(str, slider_stops(known.code))),
+    }
 
 
 def _short(amount_micros: int, currency: str) -> str:

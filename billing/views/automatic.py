@@ -13,4 +13,4 @@ from workspaces.access import WorkspaceRequest, billing_required
 def automatic_payments(request: WorkspaceRequest) -> HttpResponse:
     """What the pill leads to."""
     wallet = wallet_of(request)
-    return render_panel(request, "billing/_automatic_payments.html", {"wallet": wallet, "cards": kept_cards(wallet)}, title="Automatic Payments")
+    return render_panel(request, "automatic_payments", {"wallet": wallet, "cards": kept_cards(wallet)})

@@ -35,7 +35,7 @@ def remove(request: WorkspaceRequest, card_id: int) -> HttpResponseBase:
     """Asks first, then forgets the card."""
     if request.method == "POST":
         return _change(request, card_id, remove_card, done="{} was removed.")
-    return render_panel(request, "billing/_remove_card.html", {"card": _card(request, card_id)}, title="Remove card")
+    return render_panel(request, "remove_card", {"card": _card(request, card_id)})
 
 
 def _card(request: WorkspaceRequest, card_id: int) -> Card:

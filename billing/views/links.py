@@ -3,20 +3,30 @@
 from typing import Any
 from uuid import UUID
 
+from django.contrib import messages
 from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect
+from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from billing.declines import decline_words
-from billing.forms import RecipientForm, is_request_id, new_request_id
+from billing.forms import RecipientForm, is_request_id
 from billing.limits import MAILS_PER_WALLET, spend
 from billing.qr import qr_svg
 from billing.views.rendering import STILL_PROCESSING_AFTER, limited, render_panel, wallet_of
 from wallet.errors import GatewayError, LinkUnusable, WalletRefusal
 from wallet.models import CardSetup, Notice, PaymentLink, TopUp
+from wallet.queries import open_payment_links
 from wallet.services.checkout import withdraw_payment_link
-from wallet.services.payment_links import LinkState, email_payment_link, link_state, payment_link_url, request_payment_link
+from wallet.services.payment_links import (
+    LinkState,
+    email_payment_link,
+    link_state,
+    payment_link_token,
+    payment_link_url,
+    request_payment_link,
+)
 from workspaces.access import WorkspaceRequest, billing_required
 from workspaces.responses import is_htmx
 
@@ -53,28 +63,34 @@ def email(request: WorkspaceRequest, link_id: UUID) -> HttpResponseBase:
 @require_POST
 @billing_required
 def withdraw(request: WorkspaceRequest, link_id: UUID) -> HttpResponseBase:
-    """Ends the link; where it was paid at the last moment, the panel says so."""
+    """Ends the link; where it was paid at the last moment, the answer says so."""
     link = _link(request, link_id)
     try:
-        withdraw_payment_link(link)
+        state = withdraw_payment_link(link)
     except GatewayError:
         # The link is closed for new payers already; the sweep ends its open session at Stripe.
-        link.refresh_from_db()
-    return redirect("billing:payment_link", request.workspace.public_id, link.pk)
+        state = link_state(link)
+    if request.POST.get("then") != "billing":
+        return redirect("billing:payment_link", request.workspace.public_id, link.pk)
+    if state is LinkState.WITHDRAWN:
+        messages.success(request, "The payment link was withdrawn.")
+    return redirect("billing:billing", request.workspace.public_id)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @billing_required
 def connect_card(request: WorkspaceRequest) -> HttpResponseBase:
-    """Three ways to connect a card, all of them one link, which is made when the page is asked for by its form's id."""
-    wallet = wallet_of(request)
-    request_id = request.POST.get("request_id", "")
+    """Three ways to connect a card, all of them one link: the one that is open already, or a new one."""
+    wallet, request_id = wallet_of(request), request.POST.get("request_id", "")
+    link = open_payment_links(wallet).filter(purpose=PaymentLink.Purpose.CONNECT_CARD).first()
+    if link is not None:
+        return redirect("billing:payment_link", request.workspace.public_id, link.pk)
     if request.method != "POST" or not is_request_id(request_id):
-        return render_panel(request, "billing/_connect_card.html", {"request_id": new_request_id(), "wallet": wallet}, title="Connect a card")
+        return render_panel(request, "connect_card", {"wallet": wallet})
     try:
         link = request_payment_link(wallet, purpose=PaymentLink.Purpose.CONNECT_CARD, request_id=request_id, requested_by=request.user)
     except WalletRefusal as refusal:
-        return render_panel(request, "billing/_refused.html", {"refusal": refusal}, title="Connect a card", status=422)
+        return render_panel(request, "refused", {"refusal": refusal}, status=422)
     return redirect("billing:payment_link", request.workspace.public_id, link.pk)
 
 
@@ -83,9 +99,7 @@ def _link(request: WorkspaceRequest, link_id: UUID) -> PaymentLink:
 
 
 def _show(request: WorkspaceRequest, context: dict[str, Any], *, status: int = 200, changed: bool = False) -> HttpResponse:
-    connects = context["link"].purpose == PaymentLink.Purpose.CONNECT_CARD
-    title = "Connect a card" if connects else "Add Balance"
-    return render_panel(request, "billing/_payment_link.html", context, title=title, status=status, changed=changed)
+    return render_panel(request, "payment_link", context, status=status, changed=changed)
 
 
 def _context(request: WorkspaceRequest, link: PaymentLink) -> dict[str, Any]:
@@ -99,7 +113,8 @@ def _context(request: WorkspaceRequest, link: PaymentLink) -> dict[str, Any]:
         "attempt": attempt,
         "takes_long": _takes_long(attempt),
         "declined": _decline(link, attempt),
-        "new_request_id": new_request_id(),
+        "email_url": reverse("billing:email_link", args=[request.workspace.public_id, link.pk]),
+        "withdraw_url": reverse("billing:withdraw_link", args=[request.workspace.public_id, link.pk]),
     }
     context["stamp"] = ".".join(str(part) for part in (state.value, link.declines, context["takes_long"]))
     return context | (_open_context(link) if state is LinkState.OPEN else {})
@@ -110,6 +125,7 @@ def _open_context(link: PaymentLink) -> dict[str, Any]:
     sent = Notice.objects.filter(wallet_id=link.wallet_id, kind=Notice.Kind.PAYMENT_LINK, reference=str(link.pk))
     return {
         "url": url,
+        "pay_path": reverse("billing:pay", args=[payment_link_token(link)]),
         "qr": qr_svg(url, label="QR code of the payment link"),
         "sent_to": list(sent.order_by("created_at").values_list("recipient", flat=True)),
         "form": RecipientForm(),

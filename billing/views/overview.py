@@ -9,7 +9,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from billing.history import KIND_FILTERS, Query, history, period_label, periods, read_query
-from billing.usage_summary import read_month, summary
+from billing.usage_summary import pace, read_month, summary
 from billing.views.rendering import wallet_of
 from wallet.models import Wallet
 from wallet.queries import kept_cards, open_payment_links, open_top_ups
@@ -35,27 +35,35 @@ def billing(request: WorkspaceRequest) -> HttpResponse:
 def refresh(request: WorkspaceRequest) -> HttpResponse:
     """Every part of the page again, for swapping out of band; 204 while nothing has changed since `seen`."""
     wallet = wallet_of(request)
-    page = _page(request, wallet, request.GET)
-    if page["version"] == request.GET.get("seen"):
+    standing = _standing(wallet)
+    if standing["version"] == request.GET.get("seen"):
         return HttpResponse(status=204)
     template = "billing/_refresh_bar.html" if "bar" in request.GET else "billing/_refresh.html"
-    return render(request, template, page | {"oob": True})
+    return render(request, template, _page(request, wallet, request.GET) | {"oob": True})
 
 
 def _page(request: WorkspaceRequest, wallet: Wallet, asked: QueryDict) -> dict[str, Any]:
-    cards, links = kept_cards(wallet), open_payment_links(wallet)
-    awaited = bool(links) or open_top_ups(wallet).exists()
     return {
-        "wallet": wallet,
-        "cards": cards,
-        "links": links,
-        "awaited": awaited,
-        "version": _version(wallet, cards, links, awaited),
         "support_email": settings.SUPPORT_EMAIL,
-        "month_address": asked.get("month", ""),
+        "pace": pace(wallet),
+        **_standing(wallet),
         **_history(request, wallet, asked),
         **_usage(request, wallet, asked),
     }
+
+
+def _standing(wallet: Wallet) -> dict[str, Any]:
+    """What can change while the page is open, and a `version` that changes with it."""
+    cards, links = list(kept_cards(wallet)), list(open_payment_links(wallet))
+    awaited = bool(links) or open_top_ups(wallet).exists()
+    facts = [
+        wallet.last_seq,
+        wallet.held_micros,
+        awaited,
+        [(card.pk, card.is_default, card.is_backup) for card in cards],
+        [link.pk for link in links],
+    ]
+    return {"cards": cards, "links": links, "awaited": awaited, "version": sha256(repr(facts).encode()).hexdigest()[:16]}
 
 
 def _history(request: WorkspaceRequest, wallet: Wallet, asked: QueryDict) -> dict[str, Any]:
@@ -83,10 +91,3 @@ def _usage(request: WorkspaceRequest, wallet: Wallet, asked: QueryDict) -> dict[
     zone = request.workspace.zone
     month = read_month(asked.get("month", ""), zone=zone)
     return {"wallet": wallet, "usage": summary(wallet, month=month, zone=zone)}
-
-
-def _version(wallet: Wallet, *parts: object) -> str:
-    """Changes when anything on the page does."""
-    cards, links, awaited = parts
-    facts = [wallet.last_seq, wallet.held_micros, awaited, [(card.pk, card.is_default, card.is_backup) for card in cards], [link.pk for link in links]]
-    return sha256(repr(facts).encode()).hexdigest()[:16]

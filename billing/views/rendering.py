@@ -7,6 +7,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
+from django.urls import reverse
 from django_htmx.http import trigger_client_event
 
 from billing.limits import LimiterUnavailable, LimitReached
@@ -34,20 +35,23 @@ def wallet_of(request: WorkspaceRequest) -> Wallet:
 
 
 def render_panel(
-    request: WorkspaceRequest, template: str, context: dict[str, Any], *, title: str, status: int = 200, changed: bool = False
+    request: WorkspaceRequest, template: str, context: dict[str, Any], *, status: int = 200, changed: bool = False
 ) -> HttpResponse:
-    """The panel alone for the dialog, or within a page of its own; `changed` has the page behind bring itself up to date."""
-    if not is_htmx(request):
-        return render(request, "billing/panel.html", context | {"panel": template, "title": title}, status=status)
-    response = render(request, template, context, status=status)
-    return trigger_client_event(response, CHANGED) if changed else response
+    """The panel alone for a dialog, or within a page of its own; `changed` has the page behind bring itself up to date."""
+    public_id, alone = request.workspace.public_id, is_htmx(request)
+    context |= {
+        "panel_base": "billing/panel.html" if alone else "billing/panel_page.html",
+        "add_url": reverse("billing:add_balance", args=[public_id]),
+    }
+    response = render(request, f"billing/{template}.html", context, status=status)
+    return trigger_client_event(response, CHANGED) if changed and alone else response
 
 
 def limited(view: Callable[Concatenate[R, P], HttpResponseBase]) -> Callable[Concatenate[R, P], HttpResponseBase]:
     """Answers 429 where a limit was reached, and 503 where it cannot be counted: what moves money fails closed."""
 
     @wraps(view)
-    def guarded(request: R, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
+    def guarded(request: R, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
         try:
             return view(request, *args, **kwargs)
         except LimitReached:

@@ -8,7 +8,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from billing.declines import decline_words
-from billing.forms import new_request_id
+from billing.forms import plain_amount
 from billing.views.rendering import STILL_PROCESSING_AFTER, render_panel
 from wallet.models import TopUp
 from workspaces.access import WorkspaceRequest, billing_required
@@ -31,6 +31,6 @@ def top_up(request: WorkspaceRequest, top_up_id: UUID) -> HttpResponseBase:
         "stamp": stamp,
         "declined": decline_words(found.decline_code),
         "needs_bank": found.decline_code == "authentication_required",
-        "new_request_id": new_request_id(),
+        "plain_amount": plain_amount(found.amount_micros, currency=found.wallet.currency),
     }
-    return render_panel(request, "billing/_top_up.html", context, title="Add Balance", changed=not found.is_open)
+    return render_panel(request, "top_up", context, changed=not found.is_open)
