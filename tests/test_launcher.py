@@ -229,7 +229,8 @@ def test_it_says_that_nothing_runs(state_dir: Path) -> None:
     [("/bin/false", "Python 3.11 or newer is needed"), ("old", "Python 3.11 or newer is needed"), ("bare", "install python3-venv")],
 )
 def test_make_says_which_python_it_needs(tmp_path: Path, python: str, saying: str) -> None:
-    shutil.copy(ROOT / "Makefile", tmp_path)
+    for name in ("Makefile", "requirements.txt"):
+        shutil.copy(ROOT / name, tmp_path)
     stand_in = tmp_path / python
     if python == "old":
         stand_in.write_text("#!/bin/sh\nexit 1\n")

@@ -92,11 +92,19 @@ def start_child(
 def wait_until_gone(pid: int, *, timeout_seconds: float) -> bool:
     """Waits for a process that is not our child; whether it went."""
     give_up_at = time.monotonic() + timeout_seconds
-    while Path(f"/proc/{pid}").exists():
+    while _is_alive(pid):
         if time.monotonic() > give_up_at:
             return False
         time.sleep(0.05)
     return True
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        # After the name in parentheses comes the state. Z has ended, and only waits for its parent to ask how.
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 def works_in(pid: int, *, folder: Path) -> bool:
