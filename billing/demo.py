@@ -1,0 +1,156 @@
+"""Two made-up customers to look at: one with five weeks of history, one that has only just begun. Never part of a real book.
+
+Everything is posted through the ledger, and each credit has its top-up and receipt, so that check_books holds of it.
+"""
+
+import hmac
+from base64 import b32encode
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from random import Random
+from uuid import UUID
+
+from django.conf import settings
+from django.db import connection, transaction
+from django.utils import timezone
+
+from billing.demo_usage import Use, made_up_uses
+from wallet.ledger import Entry, post
+from wallet.models import Account, Kind, Origin, Promotion, TopUp, Wallet
+from wallet.money import MICROS
+from wallet.services.wallets import open_wallet
+from workspaces.models import Membership, Role, User, Workspace
+from workspaces.services import add_user, create_workspace
+
+DAYS = 36
+TOP_UP_BELOW_MICROS, TOP_UP_MICROS = 4 * MICROS, 25 * MICROS
+GIFT_MICROS = 5 * MICROS
+
+
+@dataclass(frozen=True)
+class Person:
+    """Someone to sign in as."""
+
+    email: str
+    name: str
+    role: Role
+
+
+PEOPLE = (
+    Person("owner@demo.example", "Olivia Ortiz", Role.OWNER),
+    Person("admin@demo.example", "Adam Novak", Role.ADMIN),
+    Person("member@demo.example", "Mia Larsen", Role.MEMBER),
+)
+
+
+def demo_password() -> str:
+    """The people's password, derived from SECRET_KEY: another one on every installation, the same on every run."""
+    letters = b32encode(hmac.digest(settings.SECRET_KEY.encode(), b"demo password", "sha256")[:10]).decode().lower()
+    return "-".join(letters[start : start + 4] for start in range(0, 16, 4))
+
+
+@transaction.atomic
+def seed_demo(password: str) -> list[Person]:
+    """Add the people and both workspaces where they are missing; answers the people whose password is the one given."""
+    people = {person.role: _person(person, password) for person in PEOPLE}
+    _workspace("Northside Realty", "America/New_York", people, with_history=True)
+    _workspace("Harbor Dental", "America/Los_Angeles", people, with_history=False)
+    return [person for person in PEOPLE if people[person.role].check_password(password)]
+
+
+def _person(person: Person, password: str) -> User:
+    return User.objects.filter(email=person.email).first() or add_user(person.email, password=password, name=person.name)
+
+
+def _workspace(name: str, time_zone: str, people: dict[Role, User], *, with_history: bool) -> None:
+    mark = f"demo:{name.lower().replace(' ', '-')}"
+    if Workspace.objects.filter(external_id=mark).exists():
+        return
+    workspace = create_workspace(people[Role.OWNER], name=name, time_zone=time_zone)
+    workspace.external_id = mark
+    workspace.save(update_fields=["external_id"])
+    for role in (Role.ADMIN, Role.MEMBER):
+        Membership.objects.create(workspace=workspace, user=people[role], role=role)
+    wallet = open_wallet(workspace, currency="usd")
+    if with_history:
+        _fill(wallet, requested_by=people[Role.ADMIN])
+
+
+def _fill(wallet: Wallet, *, requested_by: User) -> None:
+    """Five weeks of use, topped up whenever it ran low."""
+    dice = Random(20)  # noqa: S311 -- made-up calls, the same on every installation; nothing here is a secret
+    begin = timezone.now() - timedelta(days=DAYS)
+    post(wallet.pk, [_gift(wallet, begin)])
+    balance_micros, entries = GIFT_MICROS, []
+    for number, use in enumerate(made_up_uses(dice, zone=wallet.workspace.zone, begin=begin, days=DAYS)):
+        if balance_micros < TOP_UP_BELOW_MICROS:
+            entries.append(_top_up(wallet, use.ended_at - timedelta(seconds=20), requested_by=requested_by))
+            balance_micros += TOP_UP_MICROS
+        entries.append(_charge(use, number, dice))
+        balance_micros -= use.cost_micros
+    post(wallet.pk, entries)
+    Wallet.objects.filter(pk=wallet.pk).update(created_at=begin)
+
+
+def _gift(wallet: Wallet, when: datetime) -> Entry:
+    promotion = Promotion.objects.create(
+        wallet=wallet, amount_micros=GIFT_MICROS, remaining_micros=0, reason="Welcome credit", idempotency_key="demo", created_at=when
+    )
+    return Entry(
+        debit=Account.PROMOTIONS,
+        credit=Account.WALLET,
+        amount_micros=GIFT_MICROS,
+        kind=Kind.PROMOTION,
+        reference=str(promotion.pk),
+        description="Welcome credit",
+        happened_at=when,
+        idempotency_key=f"promotion:{promotion.pk}",
+        promotion_id=promotion.pk,
+        posted_at=when,
+    )
+
+
+def _top_up(wallet: Wallet, when: datetime, *, requested_by: User) -> Entry:
+    with connection.cursor() as cursor:
+        # The ORM has no word for a sequence of its own.
+        cursor.execute("SELECT nextval('wallet_receipt_number')")
+        (number,) = cursor.fetchone()
+    paid_with = "Visa •••• 4242"
+    top_up = TopUp.objects.create(
+        wallet=wallet,
+        origin=Origin.MANUAL,
+        amount_micros=TOP_UP_MICROS,
+        status=TopUp.Status.SUCCEEDED,
+        request_id=f"demo:{number}",
+        requested_by=requested_by,
+        receipt_number=f"W-{number:06d}",
+        paid_with=paid_with,
+        created_at=when - timedelta(seconds=4),
+        sent_at=when - timedelta(seconds=3),
+        resolved_at=when,
+    )
+    return Entry(
+        debit=Account.STRIPE,
+        credit=Account.WALLET,
+        amount_micros=TOP_UP_MICROS,
+        kind=Kind.TOP_UP,
+        reference=str(top_up.pk),
+        description=f"Top-up · {paid_with}",
+        happened_at=when,
+        idempotency_key=f"top-up:{top_up.pk}",
+        posted_at=when,
+    )
+
+
+def _charge(use: Use, number: int, dice: Random) -> Entry:
+    return Entry(
+        debit=Account.WALLET,
+        credit=Account.USAGE_REVENUE,
+        amount_micros=use.cost_micros,
+        kind=use.kind,
+        reference=str(UUID(int=dice.getrandbits(128), version=4)),
+        description=f"{use.kind.label} · {use.what}",
+        happened_at=use.happened_at,
+        idempotency_key=f"demo:{number}",
+        posted_at=use.ended_at,
+    )
