@@ -1,4 +1,4 @@
-"""The one door to Stripe: our words in, our frozen dataclasses and our errors out.
+"""The one door to Stripe: our words in, our frozen dataclasses (stripe_answers) and our errors out.
 
 Nothing else imports `stripe`. No function here may be called inside a database transaction, none retries
 by itself, and every one that makes something takes the idempotency key under which it may be sent again.
@@ -7,17 +7,18 @@ by itself, and every one that makes something takes the idempotency key under wh
 import contextlib
 import json
 import time
-from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
+from collections.abc import Iterator
+from datetime import datetime
 from functools import cache
 from http import HTTPStatus
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import stripe
 from django.conf import settings
 
-from wallet.errors import CardDeclined, Decline, GatewayRejected, GatewayUnavailable, OutcomeUnknown
-from wallet.money import UnknownCurrency, from_minor, to_minor
+from wallet.errors import CardDeclined, GatewayRejected, GatewayUnavailable, OutcomeUnknown
+from wallet.money import to_minor
+from wallet.stripe_answers import read_card, read_checkout, read_decline, read_dispute, read_event, read_payment, read_refund
 from wallet.stripe_objects import CardDetails, Checkout, DisputeState, IncomingEvent, Payment, RefundState
 
 API_VERSION = "2026-08-26.dahlia"
@@ -48,7 +49,7 @@ def create_customer(*, name: str, workspace: str, idempotency_key: str) -> str:
 def retrieve_card(payment_method_id: str) -> CardDetails | None:
     """The card behind a payment method, or None where it is not a card. Raises: GatewayError."""
     with _our_errors():
-        return _card(_client().v1.payment_methods.retrieve(payment_method_id), reusable=True)
+        return read_card(_client().v1.payment_methods.retrieve(payment_method_id).to_dict(), reusable=True)
 
 
 def detach_card(payment_method_id: str) -> None:
@@ -88,20 +89,20 @@ def charge_card(
         "expand": _PAYMENT_PARTS,
     }
     with _our_errors():
-        return _payment(_client().v1.payment_intents.create(params, _under(idempotency_key)))
+        return read_payment(_client().v1.payment_intents.create(params, _under(idempotency_key)).to_dict())
 
 
 def retrieve_payment(payment_id: str) -> Payment:
     """The payment as it stands. Raises: GatewayError."""
     with _our_errors():
-        return _payment(_client().v1.payment_intents.retrieve(payment_id, {"expand": _PAYMENT_PARTS}))
+        return read_payment(_client().v1.payment_intents.retrieve(payment_id, {"expand": _PAYMENT_PARTS}).to_dict())
 
 
 def cancel_payment(payment_id: str) -> Payment:
     """Cancel it, and answer how it stands: it may have succeeded meanwhile. Raises: GatewayError."""
     with _our_errors():
         try:
-            return _payment(_client().v1.payment_intents.cancel(payment_id, {"expand": _PAYMENT_PARTS}))
+            return read_payment(_client().v1.payment_intents.cancel(payment_id, {"expand": _PAYMENT_PARTS}).to_dict())
         except stripe.InvalidRequestError as error:
             if error.code != "payment_intent_unexpected_state":
                 raise
@@ -119,7 +120,7 @@ def payments_since(moment: datetime, *, customer_id: str = "") -> Iterator[Payme
         params["customer"] = customer_id
     with _our_errors():
         for item in _all_pages(_client().v1.payment_intents.list(params)):
-            yield _payment(item)
+            yield read_payment(item.to_dict())
 
 
 # ---------------------------------------------------------------- hosted Checkout
@@ -193,7 +194,7 @@ def open_card_checkout(
 def retrieve_checkout(session_id: str) -> Checkout:
     """The session as it stands, with its payment or card. Raises: GatewayError."""
     with _our_errors():
-        return _checkout(_client().v1.checkout.sessions.retrieve(session_id, {"expand": _CHECKOUT_PARTS}))
+        return read_checkout(_client().v1.checkout.sessions.retrieve(session_id, {"expand": _CHECKOUT_PARTS}).to_dict())
 
 
 def expire_checkout(session_id: str) -> Checkout:
@@ -215,40 +216,40 @@ def create_refund(*, payment_id: str, amount_micros: int, currency: str, metadat
         "metadata": metadata,
     }
     with _our_errors():
-        return _refund(_client().v1.refunds.create(params, _under(idempotency_key)))
+        return read_refund(_client().v1.refunds.create(params, _under(idempotency_key)).to_dict())
 
 
 def retrieve_refund(refund_id: str) -> RefundState:
     """The refund as it stands. Raises: GatewayError."""
     with _our_errors():
-        return _refund(_client().v1.refunds.retrieve(refund_id))
+        return read_refund(_client().v1.refunds.retrieve(refund_id).to_dict())
 
 
 def refunds_since(moment: datetime) -> Iterator[RefundState]:
     """Refunds made at or after `moment`, newest first. Raises: GatewayError."""
     with _our_errors():
         for item in _all_pages(_client().v1.refunds.list({"created": {"gte": int(moment.timestamp())}, "limit": LIST_PAGE_SIZE})):
-            yield _refund(item)
+            yield read_refund(item.to_dict())
 
 
 def refunds_of_payment(payment_id: str) -> Iterator[RefundState]:
     """Every refund of one payment. Raises: GatewayError."""
     with _our_errors():
         for item in _all_pages(_client().v1.refunds.list({"payment_intent": payment_id, "limit": LIST_PAGE_SIZE})):
-            yield _refund(item)
+            yield read_refund(item.to_dict())
 
 
 def retrieve_dispute(dispute_id: str) -> DisputeState:
     """The dispute as it stands. Raises: GatewayError."""
     with _our_errors():
-        return _dispute(_client().v1.disputes.retrieve(dispute_id))
+        return read_dispute(_client().v1.disputes.retrieve(dispute_id).to_dict())
 
 
 def disputes_since(moment: datetime) -> Iterator[DisputeState]:
     """Disputes opened at or after `moment`, newest first. Raises: GatewayError."""
     with _our_errors():
         for item in _all_pages(_client().v1.disputes.list({"created": {"gte": int(moment.timestamp())}, "limit": LIST_PAGE_SIZE})):
-            yield _dispute(item)
+            yield read_dispute(item.to_dict())
 
 
 # ---------------------------------------------------------------- webhooks
@@ -262,7 +263,7 @@ def verify_webhook(body: bytes, *, signature: str) -> IncomingEvent:
         except (stripe.SignatureVerificationError, UnicodeDecodeError):
             continue
         _refuse_future(signature)
-        return _incoming_event(body)
+        return read_event(json.loads(body))
     raise BadSignature("No secret of ours signed this.")
 
 
@@ -270,21 +271,6 @@ def _refuse_future(signature: str) -> None:
     timestamps = [part.removeprefix("t=") for part in signature.split(",") if part.startswith("t=")]
     if int(timestamps[0]) > time.time() + SIGNATURE_LEAD_SECONDS_MAX:
         raise BadSignature("The signature is from the future.")
-
-
-def _incoming_event(body: bytes) -> IncomingEvent:
-    payload = json.loads(body)
-    try:
-        return IncomingEvent(
-            id=payload["id"],
-            type=payload["type"],
-            object_id=payload["data"]["object"].get("id", ""),
-            livemode=payload["livemode"],
-            api_version=payload.get("api_version") or "",
-            payload=payload,
-        )
-    except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError("The body is no event of Stripe's.") from error
 
 
 # ---------------------------------------------------------------- how it is asked
@@ -310,7 +296,7 @@ def _under(idempotency_key: str) -> stripe.RequestOptions:
 
 def _open_checkout(params: stripe.params.checkout.SessionCreateParams, *, idempotency_key: str) -> Checkout:
     with _our_errors():
-        return _checkout(_client().v1.checkout.sessions.create(params, _under(idempotency_key)))
+        return read_checkout(_client().v1.checkout.sessions.create(params, _under(idempotency_key)).to_dict())
 
 
 def _all_pages(page: "stripe.ListObject[Item]") -> "Iterator[Item]":
@@ -343,122 +329,4 @@ def _our_errors() -> Iterator[None]:
 def _declined(error: stripe.CardError) -> CardDeclined:
     body = error.json_body if isinstance(error.json_body, dict) else {}
     details = body.get("error", {})
-    return CardDeclined(_decline(details), payment_id=(details.get("payment_intent") or {}).get("id", ""))
-
-
-def _decline(details: Mapping[str, Any]) -> Decline:
-    return Decline(
-        code=details.get("code") or "card_declined",
-        decline_code=details.get("decline_code") or "",
-        advice_code=details.get("advice_code") or "",
-        network_decline_code=details.get("network_decline_code") or "",
-        message=details.get("message") or "",
-    )
-
-
-# ---------------------------------------------------------------- what it answers
-
-
-def _payment(intent: stripe.PaymentIntent) -> Payment:
-    failure = intent.last_payment_error
-    return Payment(
-        id=intent.id,
-        status=intent.status,
-        amount_micros=_micros(intent.amount_received if intent.status == "succeeded" else intent.amount, intent.currency),
-        currency=intent.currency,
-        customer_id=_id_of(intent.customer),
-        livemode=intent.livemode,
-        top_up_id=_metadata(intent).get("top_up_id", ""),
-        workspace=_metadata(intent).get("workspace", ""),
-        created_at=_moment(intent.created),
-        card=_paying_card(intent),
-        decline=_decline(failure.to_dict()) if failure else None,
-    )
-
-
-def _paying_card(intent: stripe.PaymentIntent) -> CardDetails | None:
-    """The card that paid: kept for later where its holder agreed."""
-    method = intent.payment_method
-    if isinstance(method, stripe.PaymentMethod):
-        return _card(method, reusable=intent.setup_future_usage == "off_session")
-    return None
-
-
-def _card(method: stripe.PaymentMethod, *, reusable: bool) -> CardDetails | None:
-    card = method.card
-    if card is None:
-        return None
-    customer_id = _id_of(method.customer)
-    return CardDetails(
-        payment_method_id=method.id,
-        brand=card.brand,
-        last_four=card.last4,
-        expiry_month=card.exp_month,
-        expiry_year=card.exp_year,
-        fingerprint=card.fingerprint or "",
-        customer_id=customer_id,
-        reusable=reusable and bool(customer_id),
-    )
-
-
-def _checkout(session: stripe.checkout.Session) -> Checkout:
-    intent, setup = session.payment_intent, session.setup_intent
-    method = setup.payment_method if isinstance(setup, stripe.SetupIntent) and setup.status == "succeeded" else None
-    return Checkout(
-        id=session.id,
-        url=session.url or "",
-        status=session.status or "open",
-        paid=session.payment_status == "paid",
-        attempt_id=_metadata(session).get("attempt_id", ""),
-        payment=_payment(intent) if isinstance(intent, stripe.PaymentIntent) else None,
-        card=_card(method, reusable=True) if isinstance(method, stripe.PaymentMethod) else None,
-    )
-
-
-def _refund(refund: stripe.Refund) -> RefundState:
-    return RefundState(
-        id=refund.id,
-        status=refund.status or "pending",
-        amount_micros=_micros(refund.amount, refund.currency),
-        payment_id=_id_of(refund.payment_intent),
-        reason=refund.reason or "",
-        created_at=_moment(refund.created),
-    )
-
-
-def _dispute(dispute: stripe.Dispute) -> DisputeState:
-    # Balance transactions may settle in another currency than the dispute's, so only their signs are read.
-    moves = [move.amount for move in dispute.balance_transactions]
-    amount_micros = _micros(dispute.amount, dispute.currency) or 0
-    return DisputeState(
-        id=dispute.id,
-        status=dispute.status,
-        amount_micros=_micros(dispute.amount, dispute.currency),
-        payment_id=_id_of(dispute.payment_intent),
-        reason=dispute.reason,
-        withdrawn_micros=amount_micros if any(move < 0 for move in moves) else 0,
-        reinstated_micros=amount_micros if any(move > 0 for move in moves) else 0,
-        created_at=_moment(dispute.created),
-    )
-
-
-def _micros(amount_minor: int, currency: str) -> int | None:
-    try:
-        return from_minor(amount_minor, currency=currency)
-    except UnknownCurrency:
-        return None
-
-
-def _metadata(thing: "stripe.PaymentIntent | stripe.checkout.Session") -> dict[str, str]:
-    return thing.metadata.to_dict() if thing.metadata is not None else {}
-
-
-def _id_of(reference: "str | stripe.Customer | stripe.PaymentIntent | None") -> str:
-    """The id of a field that may be expanded or not."""
-    if reference is None:
-        return ""
-    return reference if isinstance(reference, str) else str(reference.id)
-
-
-def _moment(seconds: int) -> datetime:
-    return datetime.fromtimestamp(seconds, tz=UTC)
+    return CardDeclined(read_decline(details), payment_id=(details.get("payment_intent") or {}).get("id", ""))

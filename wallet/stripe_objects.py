@@ -1,4 +1,4 @@
-"""What Stripe answers, in our words: frozen, without a line of Stripe's library. stripe_gateway makes them."""
+"""What Stripe answers, in our words: frozen, without a line of Stripe's library. stripe_answers makes them."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -65,6 +65,7 @@ class RefundState:
     id: str
     status: str
     amount_micros: int | None
+    currency: str
     payment_id: str
     reason: str
     created_at: datetime
@@ -77,6 +78,7 @@ class DisputeState:
     id: str
     status: str
     amount_micros: int | None
+    currency: str
     payment_id: str
     reason: str
     withdrawn_micros: int
