@@ -133,6 +133,9 @@ def _answer(call: Call) -> Answer:
                 )
     except StripeError as error:
         return _refusal(error)
+    if fault := call.struck.get("delay_during"):
+        # The key is taken and nothing is done yet: a second request with it meets a 409.
+        time.sleep(fault.seconds)
     try:
         return _execute(call)
     except StripeError as error:

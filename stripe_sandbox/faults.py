@@ -11,7 +11,18 @@ from stripe_sandbox.errors import InvalidRequest
 
 # Around one request to the API, matched against the operation's name.
 REQUEST_KINDS = frozenset(
-    {"delay_before", "drop_before", "rate_limit", "conflict", "error_before", "error_after", "delay_after", "hang_after", "reset_after"}
+    {
+        "delay_before",
+        "drop_before",
+        "rate_limit",
+        "conflict",
+        "error_before",
+        "error_after",
+        "delay_during",
+        "delay_after",
+        "hang_after",
+        "reset_after",
+    }
 )
 # Around one event, matched against the event's type.
 WEBHOOK_KINDS = frozenset(
