@@ -1,5 +1,8 @@
 """What is asked about users, workspaces and their members. Reads only."""
 
+from collections.abc import Collection, Iterable
+from zoneinfo import ZoneInfo
+
 from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Now
 
@@ -47,3 +50,22 @@ def due_to_send() -> Q:
 def invitations_to_send(*, limit: int) -> list[int]:
     """Ids of the invitations whose mail is due, oldest first."""
     return list(Invitation.objects.filter(due_to_send()).order_by("send_after").values_list("pk", flat=True)[:limit])
+
+
+def workspaces_of_subjects(subjects: Collection[str], *, within: int | None) -> dict[str, int]:
+    """The workspace's key for each subject: a public id, or else the platform's own id. `within` leaves only that workspace in reach.
+
+    A subject that names none, or one out of reach, is left out: which of the two it was is nobody's business.
+    """
+    found = Workspace.objects.filter(Q(public_id__in=subjects) | Q(external_id__in=subjects))
+    if within is not None:
+        found = found.filter(pk=within)
+    rows = found.values_list("pk", "public_id", "external_id")
+    by_external = {external_id: pk for pk, _, external_id in rows if external_id in subjects}
+    return by_external | {public_id: pk for pk, public_id, _ in rows if public_id in subjects}
+
+
+def zones_of(workspace_ids: Iterable[int]) -> dict[int, ZoneInfo]:
+    """The time zone of each workspace."""
+    rows = Workspace.objects.filter(pk__in=list(workspace_ids)).values_list("pk", "time_zone")
+    return {pk: ZoneInfo(name) for pk, name in rows}
