@@ -29,7 +29,7 @@ class ForgivingRedisCache(RedisCache):
         self._away_until = 0.0
 
     def add(self, key: Any, value: Any, timeout: Any = DEFAULT_TIMEOUT, version: Any = None) -> bool:
-        return self._either(lambda cache: cache.add(key, value, timeout=timeout, version=version), super())
+        return bool(self._either(lambda cache: cache.add(key, value, timeout=timeout, version=version), super()))
 
     def get(self, key: Any, default: Any = None, version: Any = None) -> Any:
         return self._either(lambda cache: cache.get(key, default=default, version=version), super())
@@ -38,16 +38,16 @@ class ForgivingRedisCache(RedisCache):
         self._either(lambda cache: cache.set(key, value, timeout=timeout, version=version), super())
 
     def touch(self, key: Any, timeout: Any = DEFAULT_TIMEOUT, version: Any = None) -> bool:
-        return self._either(lambda cache: cache.touch(key, timeout=timeout, version=version), super())
+        return bool(self._either(lambda cache: cache.touch(key, timeout=timeout, version=version), super()))
 
     def delete(self, key: Any, version: Any = None) -> bool:
-        return self._either(lambda cache: cache.delete(key, version=version), super())
+        return bool(self._either(lambda cache: cache.delete(key, version=version), super()))
 
     def incr(self, key: Any, delta: int = 1, version: Any = None) -> int:
-        return self._either(lambda cache: cache.incr(key, delta=delta, version=version), super())
+        return int(self._either(lambda cache: cache.incr(key, delta=delta, version=version), super()))
 
     def has_key(self, key: Any, version: Any = None) -> bool:
-        return self._either(lambda cache: cache.has_key(key, version=version), super())
+        return bool(self._either(lambda cache: cache.has_key(key, version=version), super()))
 
     def _either(self, act: Callable[[Any], Result], redis: Any) -> Result:
         if time.monotonic() < self._away_until:

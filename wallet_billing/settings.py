@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import environ
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
@@ -90,14 +89,10 @@ TEMPLATES: list[dict[str, Any]] = [
 ]
 
 # ---------------------------------------------------------------- PostgreSQL
-DATABASES: dict[str, dict[str, Any]] = {"default": environ.Env.db_url_config(environment.text("DATABASE_URL"))}
+DATABASES: dict[str, dict[str, Any]] = {"default": environment.database("DATABASE_URL")}
 if environment.text("DATABASE_OWNER_URL"):
-    DATABASES["owner"] = environ.Env.db_url_config(environment.text("DATABASE_OWNER_URL"))
+    DATABASES["owner"] = environment.database("DATABASE_OWNER_URL")
 for _database in DATABASES.values():
-    if "postgresql" not in _database["ENGINE"]:
-        raise ImproperlyConfigured(
-            "DATABASE_URL and DATABASE_OWNER_URL must name a PostgreSQL database: postgres://user:password@host/name"
-        )
     _database["CONN_HEALTH_CHECKS"] = True
     _database["CONN_MAX_AGE"] = 60
     # A wait for a lock that lasts this long is a fault to report, not to sit out.
@@ -109,7 +104,7 @@ APPEND_ONLY_TABLES = ["wallet_transfer"]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # ---------------------------------------------------------------- Redis and Celery
-REDIS_URL = environment.text("REDIS_URL")
+REDIS_URL = environment.address("REDIS_URL", schemes=("redis", "rediss", "unix"))
 # Counts tries at signing in. Where Redis is away each process counts for itself.
 CACHES: dict[str, dict[str, Any]] = {
     "default": {
@@ -192,7 +187,6 @@ ACCOUNT_CHANGE_EMAIL = True
 ACCOUNT_REAUTHENTICATION_REQUIRED = True
 ACCOUNT_CONFIRM_EMAIL_ON_GET = False
 ACCOUNT_LOGOUT_ON_GET = False
-ALLAUTH_TRUSTED_PROXY_COUNT = TRUSTED_PROXY_COUNT
 MFA_FORMS = {
     "authenticate": "workspaces.account_forms.CodeForm",
     "reauthenticate": "workspaces.account_forms.CodeAgainForm",

@@ -72,7 +72,7 @@ def _guard(view: View[P], *, roles: Collection[Role], refusal: str) -> Guarded[P
     def guarded(request: HttpRequest, public_id: str, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
         if not request.user.is_authenticated:
             return to_login(request)
-        membership = queries.membership_in(cast(User, request.user), public_id=public_id)
+        membership = queries.membership_in(request.user, public_id=public_id)
         if membership is None:
             raise Http404
         known = _with_workspace(request, membership=membership)
@@ -84,7 +84,8 @@ def _guard(view: View[P], *, roles: Collection[Role], refusal: str) -> Guarded[P
         return response
 
     guarded.allowed_roles = tuple(roles)  # type: ignore[attr-defined]  # read by allowed_roles() alone
-    return guarded
+    # Django names the id when it calls; the types can only say that it comes second.
+    return cast(Guarded[P], guarded)
 
 
 def to_login(request: HttpRequest) -> HttpResponse:

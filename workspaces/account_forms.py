@@ -14,7 +14,7 @@ LABELS = {
     "New Password (again)": "New password, once more",
     "Authenticator code": "Six digits from the app",
 }
-PASSWORD_ADVICE = "At least 12 characters, and not one that is easy to guess."
+ADVICE = "At least 12 characters, and not one that is easy to guess."
 
 
 class InOurWords:
@@ -28,7 +28,7 @@ class InOurWords:
             field.widget.attrs.pop("placeholder", None)
             field.label = LABELS.get(str(field.label), field.label)
             if name == "password1":
-                field.help_text = PASSWORD_ADVICE
+                field.help_text = ADVICE
 
 
 class LoginForm(InOurWords, account.LoginForm):  # type: ignore[misc]  # django-allauth publishes no types

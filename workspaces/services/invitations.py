@@ -118,7 +118,8 @@ def accept_invitation(token: str, *, user: User) -> Membership:
 
 def belongs_to(invitation: Invitation, *, user: User) -> bool:
     """Whether the invited address is one that the user has proved to be theirs."""
-    return EmailAddress.objects.filter(user=user, email__iexact=invitation.email, verified=True).exists()
+    proved: bool = EmailAddress.objects.filter(user=user, email__iexact=invitation.email, verified=True).exists()
+    return proved
 
 
 def send_invitation(invitation_id: int) -> bool:
