@@ -17,7 +17,7 @@ from stripe_sandbox.pages.forms import COUNTRIES, PaymentForm
 from stripe_sandbox.pages.headers import RETURN_ADDRESSES
 from stripe_sandbox.transaction import Document, Transaction, begin
 
-ASSETS = {"pages.css": "text/css; charset=utf-8", "checkout.js": "text/javascript; charset=utf-8"}
+ASSETS = {"pages.css": "text/css; charset=utf-8", "checkout.js": "text/javascript; charset=utf-8", "icon.svg": "image/svg+xml"}
 ASSET_SECONDS_MAX = 300
 _STATIC = Path(__file__).parent / "static"
 _INTENTS = ("payment_intent", "setup_intent")
@@ -213,12 +213,13 @@ def _after_authentication(request: HttpRequest, intent: Document, *, session: Do
 def receipt(request: HttpRequest, charge_id: str) -> HttpResponse:
     with begin(request.META[SANDBOX]) as tx:
         charge = _document(tx, charge_id, kinds=("charge",))
+        method = charge["payment_method_details"][charge["payment_method_details"]["type"]]
         context = {
             "merchant": tx.config.merchant,
             "charge": charge,
             "total": currencies.written(charge["amount"], currency=charge["currency"]),
             "refunded": currencies.written(charge["amount_refunded"], currency=charge["currency"]) if charge["amount_refunded"] else "",
-            "method": charge["payment_method_details"][charge["payment_method_details"]["type"]],
+            "paid_with": f"{method.get('brand') or method['bank_name']} •••• {method['last4']}".title(),
         }
     return render(request, "receipt.html", context)
 

@@ -158,9 +158,8 @@ def test_it_lets_the_payer_authenticate_a_payment_by_link(
     assert asked.next_action.redirect_to_url is not None
     page = sandbox.open_page(asked.next_action.redirect_to_url.url or "", {"answer": "complete"})
 
-    assert page.location.startswith("http://127.0.0.1:9/back?x=1&payment_intent=pi_") and page.location.endswith(
-        "redirect_status=succeeded"
-    )
+    assert page.location.startswith("http://127.0.0.1:9/back?x=1&payment_intent=pi_")
+    assert page.location.endswith("redirect_status=succeeded")
     assert client.v1.payment_intents.retrieve(intent_id).status == "succeeded"
 
 

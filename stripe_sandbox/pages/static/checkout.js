@@ -6,6 +6,8 @@ const expiry = document.getElementById("cardExpiry");
 const form = document.getElementById("payment-form");
 const pay = document.getElementById("submit");
 
+const brand = document.getElementById("card-brand");
+
 const digitsOf = (text) => text.replace(/\D/g, "");
 
 number.addEventListener("input", () => {
@@ -14,6 +16,13 @@ number.addEventListener("input", () => {
   const groups = /^3[47]/.test(digits) ? digits.match(/^(\d{1,4})(\d{1,6})?(\d{1,5})?/) : null;
   number.value = groups ? groups.slice(1).filter(Boolean).join(" ") : digits.replace(/(\d{4})(?=\d)/g, "$1 ");
 });
+
+const showBrand = () => {
+  const digits = digitsOf(number.value);
+  brand.textContent = /^4/.test(digits) ? "VISA" : /^(5[1-5]|2[2-7])/.test(digits) ? "MASTERCARD" : /^3[47]/.test(digits) ? "AMEX" : "";
+};
+number.addEventListener("input", showBrand);
+showBrand();
 
 expiry.addEventListener("input", (event) => {
   if (event.inputType === "deleteContentBackward") return;
