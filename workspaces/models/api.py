@@ -76,7 +76,9 @@ class IdempotentRequest(models.Model):
     its tenant, not to the one API key that sent it: a retry after the key was exchanged is still a retry.
     """
 
-    workspace = models.ForeignKey(Workspace, on_delete=models.PROTECT, null=True, related_name="+", help_text="Null is the platform.")
+    workspace = models.ForeignKey(
+        Workspace, on_delete=models.PROTECT, null=True, related_name="+", db_index=False, help_text="Null is the platform."
+    )
     key = models.CharField(max_length=200, help_text="The caller's Idempotency-Key.")
     fingerprint = models.CharField(max_length=64, help_text="SHA-256 of method, path and body: the same key for something else is refused.")
     status = models.PositiveSmallIntegerField(null=True, help_text="Of the answer; null only inside the transaction that makes it.")

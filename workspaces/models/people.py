@@ -13,11 +13,12 @@ from django.utils import timezone
 
 INVITATION_LIFETIME = timedelta(days=7)
 SEND_ATTEMPTS_MAX = 5
+PUBLIC_ID_PREFIX = "ws_"
 
 
 def new_public_id() -> str:
     """An id that is safe to show and to put into an address: 96 random bits, no meaning."""
-    return f"ws_{secrets.token_hex(12)}"
+    return f"{PUBLIC_ID_PREFIX}{secrets.token_hex(12)}"
 
 
 def new_nonce() -> str:
@@ -98,7 +99,11 @@ class Workspace(models.Model):
     members = models.ManyToManyField(User, through="Membership", related_name="workspaces")
 
     class Meta:
-        constraints = [models.CheckConstraint(condition=~models.Q(name=""), name="workspace_has_a_name")]
+        constraints = [
+            models.CheckConstraint(condition=~models.Q(name=""), name="workspace_has_a_name"),
+            # Either id may name a workspace in the API, so no id of the platform's may look like one of ours.
+            models.CheckConstraint(condition=~models.Q(external_id__startswith=PUBLIC_ID_PREFIX), name="workspace_external_id_is_not_ours"),
+        ]
 
     def __str__(self) -> str:
         return self.name
