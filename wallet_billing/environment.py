@@ -4,7 +4,10 @@
 """
 
 import os
+from typing import Any
+from urllib.parse import urlsplit
 
+import environ
 from django.core.exceptions import ImproperlyConfigured
 
 from wallet_billing.variables import VARIABLES
@@ -45,3 +48,30 @@ def whole_number(name: str, *, most: int) -> int:
 def items(name: str) -> list[str]:
     """A comma-separated list, without empty parts."""
     return [part.strip() for part in text(name).split(",") if part.strip()]
+
+
+def address(name: str, *, schemes: tuple[str, ...]) -> str:
+    """An address that begins with one of the schemes. The message names the scheme alone: the rest may hold a password."""
+    value = text(name)
+    scheme = urlsplit(value).scheme
+    if scheme not in schemes:
+        raise ImproperlyConfigured(f"{name} begins with {scheme or 'no scheme'}: set it to an address that begins with {schemes[0]}://")
+    return value
+
+
+def database(name: str) -> dict[str, Any]:
+    """Django's settings for a PostgreSQL address."""
+    parsed: dict[str, Any] = environ.Env.db_url_config(address(name, schemes=("postgres", "postgresql")))
+    if not parsed["NAME"] or not parsed["USER"]:
+        raise ImproperlyConfigured(f"{name} names no role or no database: set it as in postgres://role:password@host/database")
+    return parsed
+
+
+def mail(name: str) -> dict[str, Any]:
+    """Django's mail settings for an address."""
+    schemes = ("smtp+tls", "smtp+ssl", "smtp", "filemail", "consolemail")
+    parsed: dict[str, Any] = environ.Env.email_url_config(address(name, schemes=schemes))
+    if urlsplit(text(name)).scheme == "filemail":
+        # The library reads filemail:///folder as a path from wherever the process happens to stand.
+        parsed["EMAIL_FILE_PATH"] = f"/{parsed['EMAIL_FILE_PATH']}"
+    return parsed

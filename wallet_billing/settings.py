@@ -197,12 +197,7 @@ MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
 MFA_TOTP_ISSUER = OPERATOR_NAME
 
 # ---------------------------------------------------------------- mail
-_email = environ.Env.email_url_config(environment.text("EMAIL_URL"))
-globals().update(_email)
-if _email["EMAIL_BACKEND"].endswith("filebased.EmailBackend"):
-    EMAIL_FILE_PATH = (
-        f"/{_email['EMAIL_FILE_PATH']}"  # The library reads filemail:///folder as a path from wherever the process happens to stand.
-    )
+globals().update(environment.mail("EMAIL_URL"))
 EMAIL_TIMEOUT = 10
 DEFAULT_FROM_EMAIL = environment.text("DEFAULT_FROM_EMAIL")
 SERVER_EMAIL = DEFAULT_FROM_EMAIL

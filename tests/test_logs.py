@@ -1,0 +1,92 @@
+"""Logs are for machines to read and for strangers to learn nothing from."""
+
+import json
+import logging
+import logging.config
+from collections.abc import Callable, Iterator
+from io import StringIO
+from typing import Any
+
+import pytest
+import structlog
+from django.test import Client
+
+from wallet_billing.logs import logging_settings, redacted
+
+
+@pytest.fixture
+def logged() -> Iterator[Callable[[], list[dict[str, Any]]]]:
+    """Logging as in production, into memory: a function that returns what was logged."""
+    stream = StringIO()
+    settings = logging_settings()
+    settings["handlers"]["stdout"]["stream"] = stream
+    before = logging.getLogger().handlers[:]
+    logging.config.dictConfig(settings)
+    yield lambda: [json.loads(line) for line in stream.getvalue().splitlines()]
+    logging.getLogger().handlers = before
+
+
+@pytest.mark.parametrize(
+    ("text", "kept", "gone"),
+    [
+        ("GET /pay/Zm9vYmFyYmF6cXV4Zm9vYmFyYmF6cXV4Zm9vYmFyYmF6cQ", "GET /pay/", "Zm9vYmFyYmF6cXV4Zm9vYmFyYmF6cXV4Zm9vYmFyYmF6cQ"),
+        ("key sk_live_51AbCdEf is wrong", "is wrong", "51AbCdEf"),
+        ("rk_test_51AbCdEf and whsec_0123abcd", "and", "0123abcd"),
+        ("postgres://wallet_app:hunter2@db/wallet", "@db/wallet", "hunter2"),
+        ("redis://:hunter2@redis", "@redis", "hunter2"),
+        ("Authorization: Bearer abc.def-123", "Authorization", "abc.def-123"),
+        (
+            "/accounts/confirm-email/MQ:1abcde:abcdefghijklmnopqrstuvwxyz0123456789/",
+            "/accounts/confirm-email/",
+            "abcdefghijklmnopqrstuvwxyz",
+        ),
+        ("/workspaces/9b2f7a9e-3c56-4d0c-9a2f-0f1f7d9f1c11/billing", "9b2f7a9e-3c56-4d0c-9a2f-0f1f7d9f1c11/billing", "…"),
+    ],
+)
+def test_it_takes_secrets_out_by_their_shape(text: str, kept: str, gone: str) -> None:
+    assert kept in redacted(text)
+    assert gone not in redacted(text)
+
+
+def test_it_takes_secrets_out_by_their_name(logged: Callable[[], list[dict[str, Any]]]) -> None:
+    structlog.get_logger("test").info("signed in", password="hunter2", facts={"api_key": "k-1", "user": 7}, items=[{"token": "t"}])
+
+    (line,) = logged()
+    assert line["password"] == "…"
+    assert line["facts"] == {"api_key": "…", "user": 7}
+    assert line["items"] == [{"token": "…"}]
+
+
+def test_it_takes_secrets_out_of_tracebacks(logged: Callable[[], list[dict[str, Any]]]) -> None:
+    try:
+        raise ValueError("connecting to postgres://wallet_app:hunter2@db/wallet")
+    except ValueError:
+        logging.getLogger("library").exception("failed with %s", "sk_live_abcdefgh")
+
+    (line,) = logged()
+    assert "ValueError" in line["exception"]
+    assert "hunter2" not in json.dumps(line)
+    assert "abcdefgh" not in json.dumps(line)
+
+
+@pytest.mark.django_db
+def test_it_logs_a_request_by_its_route_and_never_by_its_token(client: Client, logged: Callable[[], list[dict[str, Any]]]) -> None:
+    answer = client.get("/pay/averylongtokenthatnobodymaylearnfromalog0123456789?amount=secret")
+
+    lines = logged()
+    (line,) = [line for line in lines if line["event"] == "request"]
+    assert line["request_id"] == answer.headers["X-Request-ID"]
+    assert line["status"] == answer.status_code
+    assert isinstance(line["milliseconds"], int)
+    assert "averylongtoken" not in json.dumps(lines)
+    assert "secret" not in json.dumps(lines)
+
+
+@pytest.mark.django_db
+def test_it_takes_a_request_id_from_its_own_proxy_alone(client: Client, settings: Any) -> None:
+    settings.TRUSTED_PROXY_COUNT = 0
+    assert client.get("/healthz", headers={"X-Request-ID": "chosen-by-a-stranger"}).headers["X-Request-ID"] != "chosen-by-a-stranger"
+
+    settings.TRUSTED_PROXY_COUNT = 1
+    assert client.get("/healthz", headers={"X-Request-ID": "chosen-by-our-proxy"}).headers["X-Request-ID"] == "chosen-by-our-proxy"
+    assert client.get("/healthz", headers={"X-Request-ID": "bad\tid"}).headers["X-Request-ID"] != "bad\tid"
