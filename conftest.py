@@ -23,7 +23,7 @@ django.setup()
 # Not handed down to workers: there, pytest-django would load the settings before this file has named the worker's own database.
 del os.environ["DJANGO_SETTINGS_MODULE"]
 
-pytest_plugins = ["tests.fixtures"]
+pytest_plugins = ["tests.fixtures", "tests.payments"]
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

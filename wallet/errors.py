@@ -163,13 +163,13 @@ class CardDeclined(GatewayError):
 
 
 class GatewayUnavailable(GatewayError):
-    """Stripe refused to act now (rate limit, key in use, no connection made): the same request may be sent again."""
+    """Stripe refused to act now (rate limit, key in use): the same request may be sent again."""
 
     code = "gateway_unavailable"
 
 
 class OutcomeUnknown(GatewayError):
-    """Time-out, reset or a 5xx: Stripe may or may not have acted. Ask later; never send under another key.
+    """Time-out, no connection, reset or a 5xx: Stripe may or may not have acted. Ask later; never send under another key.
 
     `replayed` where Stripe answered from its memory of the key: nothing new was tried.
     """
@@ -182,6 +182,14 @@ class OutcomeUnknown(GatewayError):
 
 
 class GatewayRejected(GatewayError):
-    """Stripe calls the request wrong (400, 401, 403, 404): a bug or a wrong key, so it must be seen by a person."""
+    """Stripe calls the request wrong (400, 401, 403, 404): a bug or a wrong key, so it must be seen by a person.
+
+    `key_was_used` where an earlier request under the same idempotency key asked for something else: what became of that
+    one is not known, so this is no proof that nothing was done.
+    """
 
     code = "gateway_rejected"
+
+    def __init__(self, message: str, *, key_was_used: bool = False) -> None:
+        super().__init__(message)
+        self.key_was_used = key_was_used

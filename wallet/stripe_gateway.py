@@ -16,7 +16,7 @@ from typing import TypeVar
 import stripe
 from django.conf import settings
 
-from wallet.errors import CardDeclined, GatewayRejected, GatewayUnavailable, OutcomeUnknown
+from wallet.errors import CardDeclined, GatewayError, GatewayRejected, GatewayUnavailable, OutcomeUnknown
 from wallet.money import to_minor
 from wallet.stripe_answers import read_card, read_checkout, read_decline, read_dispute, read_event, read_payment, read_refund
 from wallet.stripe_objects import CardDetails, Checkout, DisputeState, IncomingEvent, Payment, RefundState
@@ -84,6 +84,8 @@ def charge_card(
         "payment_method": payment_method_id,
         "off_session": True,
         "confirm": True,
+        # Without this Stripe refuses to confirm unless there is an address to return to: some method might redirect.
+        "automatic_payment_methods": {"enabled": True, "allow_redirects": "never"},
         "description": description,
         "metadata": metadata,
         "expand": _PAYMENT_PARTS,
@@ -301,7 +303,8 @@ def _open_checkout(params: stripe.params.checkout.SessionCreateParams, *, idempo
 
 def _all_pages(page: "stripe.ListObject[Item]") -> "Iterator[Item]":
     for count, item in enumerate(page.auto_paging_iter()):
-        assert count < LIST_ITEMS_MAX, "More than a reconciliation can hold; ask for a shorter period."
+        if count >= LIST_ITEMS_MAX:
+            raise GatewayRejected(f"More than {LIST_ITEMS_MAX} items; ask for a shorter period.")
         yield item
 
 
@@ -312,21 +315,24 @@ def _our_errors() -> Iterator[None]:
         yield
     except stripe.CardError as error:
         raise _declined(error) from error
-    except stripe.RateLimitError as error:
-        raise GatewayUnavailable(str(error)) from error
-    except stripe.IdempotencyError as error:
-        # A key still in use means that the same request is running; another body under a used key is our bug.
-        in_use = error.http_status == HTTPStatus.CONFLICT or error.code == "idempotency_key_in_use"
-        raise (GatewayUnavailable if in_use else GatewayRejected)(str(error)) from error
-    except (stripe.InvalidRequestError, stripe.AuthenticationError, stripe.PermissionError) as error:
-        busy = error.http_status == HTTPStatus.CONFLICT or error.code == "lock_timeout"
-        raise (GatewayUnavailable if busy else GatewayRejected)(str(error)) from error
     except stripe.StripeError as error:
-        # Time-outs, resets and 5xx. Under version 1 of the API a saved 500 is replayed for the same key.
-        raise OutcomeUnknown(str(error), replayed=(error.headers or {}).get("Idempotent-Replayed") == "true") from error
+        raise _in_our_words(error) from error
 
 
 def _declined(error: stripe.CardError) -> CardDeclined:
     body = error.json_body if isinstance(error.json_body, dict) else {}
     details = body.get("error", {})
     return CardDeclined(read_decline(details), payment_id=(details.get("payment_intent") or {}).get("id", ""))
+
+
+def _in_our_words(error: stripe.StripeError) -> GatewayError:
+    # 409: the first request under this key is still running. The SDK has no class of its own for it.
+    if isinstance(error, stripe.RateLimitError) or error.http_status == HTTPStatus.CONFLICT:
+        return GatewayUnavailable(str(error))
+    if isinstance(error, _REJECTIONS):
+        return GatewayRejected(str(error), key_was_used=isinstance(error, stripe.IdempotencyError))
+    # Time-outs, resets and 5xx. Under version 1 of the API a saved 500 is replayed for the same key.
+    return OutcomeUnknown(str(error), replayed=(error.headers or {}).get("Idempotent-Replayed") == "true")
+
+
+_REJECTIONS = (stripe.InvalidRequestError, stripe.IdempotencyError, stripe.AuthenticationError, stripe.PermissionError)
