@@ -146,6 +146,12 @@ def _expire_session(tx: Transaction, wish: Wish) -> Document:
     return checkout_sessions.expire(tx, {}, session=wish["session"])
 
 
+def _run_out_session(tx: Transaction, wish: Wish) -> Document:
+    """Its time is over now; the background thread finds that out, as it would at the hour."""
+    session = tx.fetch("checkout.session", object_id=wish["session"], param="session")
+    return public(tx.save({**session, "expires_at": tx.now}))
+
+
 def _forget_keys(tx: Transaction, wish: Wish) -> Document:
     return {"forgotten": idempotency.forget(tx.connection, key=wish.get("key", ""))}
 
@@ -182,6 +188,7 @@ ACTIONS: dict[str, Callable[[Transaction, Wish], Document]] = {
     "refunds/fail": _fail_refund,
     "debits/settle": _settle_debit,
     "sessions/expire": _expire_session,
+    "sessions/run_out": _run_out_session,
     "keys/forget": _forget_keys,
     "cards/behaviour": _set_behaviour,
     "cards/replace": _replace_card,

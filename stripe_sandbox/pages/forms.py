@@ -30,6 +30,7 @@ COUNTRIES = (
     ("GB", "United Kingdom"),
 )
 CARD_DIGITS_MIN, CARD_DIGITS_MAX = 12, 19
+CARD_DIGITS_MIN_OF = {"visa": 16, "mastercard": 16, "amex": 15}
 EXPIRY_YEARS_MAX = 50
 _CARD, _BANK = "card", "us_bank_account"
 
@@ -72,7 +73,8 @@ class PaymentForm(forms.Form):
 
     def _clean_card(self, data: dict[str, Any]) -> None:
         number = data["cardNumber"] = re.sub(r"[\s-]", "", data.get("cardNumber", ""))
-        if not re.fullmatch(rf"[0-9]{{{CARD_DIGITS_MIN},{CARD_DIGITS_MAX}}}", number):
+        least = CARD_DIGITS_MIN_OF.get(cards.brand_of(number), CARD_DIGITS_MIN)
+        if not re.fullmatch(rf"[0-9]{{{least},{CARD_DIGITS_MAX}}}", number):
             self.add_error("cardNumber", "Your card number is incomplete.")
         elif not cards.passes_luhn(number):
             self.add_error("cardNumber", "Your card number is invalid.")
