@@ -3,7 +3,7 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 
-PYTHON ?= $(shell command -v python3.11 || command -v python3 || echo python3)
+PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13 || command -v python3 || echo python3)
 VENV := .venv
 BIN := $(VENV)/bin
 
@@ -18,22 +18,25 @@ help:
 	@echo "make manage do=…    a management command against what make run has started, as in do=check_books"
 
 # ---------------------------------------------------------------- what the commands stand on
-$(BIN)/python:
+$(VENV)/made:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
 	    || { echo "Python 3.11 or newer is needed, and $(PYTHON) is not: install it, or name it as in make PYTHON=/usr/bin/python3.11 $(MAKECMDGOALS)"; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null \
 	    || { echo "This Python cannot make virtual environments: install python3-venv (apt-get install python3-venv) and run make again."; exit 1; }
 	@echo "  Making $(VENV)"
 	@$(PYTHON) -m venv $(VENV)
+	@touch $@
 
-$(VENV)/installed: requirements.txt | $(BIN)/python
+NOT_INSTALLED := { echo "The packages could not be installed; pip says why above. Without a network, set PIP_INDEX_URL to a mirror that you reach."; exit 1; }
+
+$(VENV)/installed: requirements.txt $(VENV)/made
 	@echo "  Installing what the product runs on (about a minute, once)"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt || $(NOT_INSTALLED)
 	@touch $@
 
 $(VENV)/installed-dev: requirements-dev.txt $(VENV)/installed
 	@echo "  Installing what the tests need (about a minute, once)"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt || $(NOT_INSTALLED)
 	@touch $@
 
 # ---------------------------------------------------------------- commands
@@ -53,6 +56,7 @@ manage: $(VENV)/installed
 test: $(VENV)/installed-dev
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
+# -n 2: PostgreSQL, Chromium and the tests share two cores on the smallest machine this is meant for.
 .PHONY: check
 check: $(VENV)/installed-dev
 	$(BIN)/ruff format --check .

@@ -13,6 +13,8 @@ from pathlib import Path
 from wallet_billing.local.account import Account, credentials
 
 _PR_SET_PDEATHSIG = 1
+# A longer log begins anew when its process is started again; the one before is kept.
+LOG_BYTES_MAX = 10 * 1024 * 1024
 # Loaded before any fork: between fork and exec nothing may be imported or allocated at leisure.
 _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
@@ -74,6 +76,7 @@ def start_child(
     killed outright, the kernel sends the stop signal in its place. Call it from the main thread: the kernel watches
     the thread that made the child.
     """
+    _turn_over(log_path)
     with log_path.open("ab") as log:
         process = subprocess.Popen(
             command,
@@ -87,6 +90,11 @@ def start_child(
             **credentials(account),
         )
     return Child(name, process=process, stop_signal=stop_signal, log_path=log_path)
+
+
+def _turn_over(log_path: Path) -> None:
+    if log_path.exists() and log_path.stat().st_size > LOG_BYTES_MAX:
+        log_path.replace(log_path.with_name(f"{log_path.name}.1"))
 
 
 def wait_until_gone(pid: int, *, timeout_seconds: float) -> bool:

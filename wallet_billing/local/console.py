@@ -3,7 +3,7 @@
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 
 class Console:
@@ -34,6 +34,9 @@ class Console:
         return time.monotonic() - self._started_at
 
     def _write(self, text: str, *, end: str = "\n") -> None:
-        if not self._quiet:
+        if self._quiet:
+            return
+        # A terminal that was closed must not keep the launcher from stopping what it started.
+        with suppress(OSError):
             sys.stdout.write(text + end)
             sys.stdout.flush()

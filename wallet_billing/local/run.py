@@ -2,7 +2,10 @@
 
 import signal
 from collections.abc import Mapping
+from io import StringIO
 from types import FrameType
+
+import qrcode
 
 from wallet_billing.local import product, static_files
 from wallet_billing.local.console import Console
@@ -99,6 +102,9 @@ def _start(
 def _say_where(addresses: Addresses, *, state: StateDirectory, sign_in: str, given: Mapping[str, str], console: Console) -> None:
     console.say()
     console.say(f"Ready after {console.elapsed_seconds():.0f} s. Open {addresses.site_url}")
+    if not addresses.is_on_loopback:
+        console.say(as_qr_code(addresses.site_url))
+        console.say("  Everybody on this network can open it, and only the passwords keep them out.")
     if sign_in.strip():
         console.say()
         console.say(sign_in.rstrip())
@@ -109,6 +115,16 @@ def _say_where(addresses: Addresses, *, state: StateDirectory, sign_in: str, giv
     if product.uses_sandbox(given):
         console.say("  Payments go to the Stripe sandbox: card 4242 4242 4242 4242, any date to come, any CVC.")
     console.say("  Ctrl-C stops everything; what you did is kept for the next time.")
+
+
+def as_qr_code(address: str) -> str:
+    """The address for a phone's camera, drawn with characters."""
+    code = qrcode.QRCode(border=2)
+    code.add_data(address)
+    drawn = StringIO()
+    # Light on dark, as most terminals are: the quiet zone is part of the drawing.
+    code.print_ascii(out=drawn, invert=True)
+    return drawn.getvalue()
 
 
 def _stop(stack: Stack | None, *, services: Services | None, state: StateDirectory, console: Console) -> None:
