@@ -1,0 +1,144 @@
+"""Writes batches of priced events: the statements that the ORM cannot say for many rows and wallets at once.
+
+Everything here runs inside the caller's transaction, with the wallets' locks held.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from django.db import connection
+
+from wallet.ledger import copy_rows, copy_text
+
+
+@dataclass(slots=True)
+class EventRow:
+    """One row of usage_event to be. Ids are hex digits, amounts micros, quantities whole units."""
+
+    wallet_id: int
+    key: str
+    content: str
+    source: str
+    event_id: str
+    meter: str
+    happened_at: datetime
+    quantity: int
+    billed_quantity: int
+    rate_id: int | None
+    used_before: int
+    remainder: int
+    amount_micros: int
+    transfer_seq: int | None
+    hold_id: str | None
+    agent: str
+    number: str
+    own_number: str
+
+
+@dataclass(slots=True)
+class DaySum:
+    """What a batch adds to one row of usage_usageday."""
+
+    events: int = 0
+    quantity: int = 0
+    billed_quantity: int = 0
+    amount_micros: int = 0
+
+
+DayKey = tuple[int, date, str, bool]
+"""Wallet, day, meter, late."""
+
+
+def standing_contents(keys: Sequence[tuple[int, str]]) -> dict[tuple[int, str], str]:
+    """The content digest of each (wallet, key) that was charged before."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT event.wallet_id, event.key, event.content
+            FROM unnest(%s::bigint[], %s::uuid[]) AS wanted (wallet_id, key)
+            JOIN usage_event AS event USING (wallet_id, key)
+            """,
+            [[wallet_id for wallet_id, _ in keys], [key for _, key in keys]],
+        )
+        return {(wallet_id, key.hex): content.hex for wallet_id, key, content in cursor.fetchall()}
+
+
+def copy_events(rows: Sequence[EventRow]) -> None:
+    """Add the rows; an event that stands already is refused by the primary key, with everything else of the transaction."""
+    copy_rows(
+        "usage_event (wallet_id, key, content, source, event_id, meter_id, happened_at, quantity, billed_quantity, rate_id, used_before, "
+        "remainder, amount_micros, transfer_seq, hold_id, agent, number, own_number)",
+        [_line(row) for row in rows],
+    )
+
+
+def _line(row: EventRow) -> str:
+    return (
+        f"{row.wallet_id}\t{row.key}\t{row.content}\t{copy_text(row.source)}\t{copy_text(row.event_id)}\t{row.meter}\t{row.happened_at.isoformat()}"
+        f"\t{row.quantity}\t{row.billed_quantity}\t{_or_null(row.rate_id)}\t{row.used_before}\t{row.remainder}\t{row.amount_micros}"
+        f"\t{_or_null(row.transfer_seq)}\t{_or_null(row.hold_id)}\t{copy_text(row.agent)}\t{copy_text(row.number)}\t{copy_text(row.own_number)}"
+    )
+
+
+def _or_null(value: object) -> object:
+    return "\\N" if value is None else value
+
+
+def add_to_days(sums: dict[DayKey, DaySum]) -> None:
+    """Add a batch to the sums of its days."""
+    if not sums:
+        return
+    # Sorted, although the wallets' locks already keep two batches from meeting here.
+    keys = sorted(sums)
+    columns: list[list[object]] = [list(column) for column in zip(*keys, strict=True)]
+    columns += [[getattr(sums[key], name) for key in keys] for name in ("events", "quantity", "billed_quantity", "amount_micros")]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            INSERT INTO usage_usageday AS stands (wallet_id, day, meter_id, is_late, events, quantity, billed_quantity, amount_micros)
+            SELECT * FROM unnest(%s::bigint[], %s::date[], %s::text[], %s::boolean[],
+                %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[])
+            ON CONFLICT (wallet_id, day, meter_id, is_late) DO UPDATE SET
+                events = stands.events + excluded.events,
+                quantity = stands.quantity + excluded.quantity,
+                billed_quantity = stands.billed_quantity + excluded.billed_quantity,
+                amount_micros = stands.amount_micros + excluded.amount_micros
+            """,
+            columns,
+        )
+
+
+def billed_in_month(wanted: Sequence[tuple[int, str, date, date]]) -> dict[tuple[int, str, date], int]:
+    """Billed units by (wallet, meter, first day of the month): what graduated tiers count from. `wanted` adds the day after the month."""
+    if not wanted:
+        return {}
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT wanted.wallet_id, wanted.meter_id, wanted.first_day, coalesce(sum(day.billed_quantity), 0)::bigint
+            FROM unnest(%s::bigint[], %s::text[], %s::date[], %s::date[]) AS wanted (wallet_id, meter_id, first_day, after)
+            LEFT JOIN usage_usageday AS day
+                ON day.wallet_id = wanted.wallet_id AND day.meter_id = wanted.meter_id
+                AND day.day >= wanted.first_day AND day.day < wanted.after AND NOT day.is_late
+            GROUP BY wanted.wallet_id, wanted.meter_id, wanted.first_day
+            """,
+            [list(column) for column in zip(*wanted, strict=True)],
+        )
+        return {(wallet_id, meter, first_day): units for wallet_id, meter, first_day, units in cursor.fetchall()}
+
+
+def add_to_budgets(sums: dict[tuple[int, int, date], int]) -> None:
+    """Add to what was spent under budgets; keys are wallet, budget and the first day of the month."""
+    if not sums:
+        return
+    keys = sorted(sums)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            INSERT INTO usage_budgetmonth AS stands (wallet_id, budget_id, month, spent_micros)
+            SELECT * FROM unnest(%s::bigint[], %s::bigint[], %s::date[], %s::bigint[])
+            ON CONFLICT (wallet_id, budget_id, month) DO UPDATE SET spent_micros = stands.spent_micros + excluded.spent_micros
+            """,
+            [*(list(column) for column in zip(*keys, strict=True)), [sums[key] for key in keys]],
+        )

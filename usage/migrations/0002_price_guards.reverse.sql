@@ -1,0 +1,16 @@
+DROP TRIGGER rate_raises_price_version ON usage_rate;
+DROP TRIGGER rate_card_raises_price_version ON usage_ratecard;
+DROP TRIGGER meter_raises_price_version ON usage_meter;
+DROP FUNCTION usage_raise_price_version();
+DELETE FROM usage_priceversion;
+DROP TRIGGER rate_card_keeps_its_meaning ON usage_ratecard;
+DROP FUNCTION usage_refuse_card_change();
+DROP TRIGGER meter_keeps_its_meaning ON usage_meter;
+DROP FUNCTION usage_refuse_meter_change();
+DROP TRIGGER rate_is_never_truncated ON usage_rate;
+DROP TRIGGER rate_is_never_deleted ON usage_rate;
+DROP FUNCTION usage_refuse_removal();
+DROP TRIGGER rate_is_never_changed ON usage_rate;
+DROP FUNCTION usage_refuse_rate_change();
+ALTER TABLE usage_rate DROP CONSTRAINT rate_tiers_climb;
+DROP FUNCTION usage_tiers_are_valid(jsonb, bigint);

@@ -1,0 +1,19 @@
+"""The tables of usage. Facts and constraints only; what happens to them stands in services/."""
+
+from usage.models.events import Event, KeptEvent, UsageDay
+from usage.models.holds import Budget, BudgetMonth, HoldTerms
+from usage.models.prices import Meter, MeterKind, PriceVersion, Rate, RateCard
+
+__all__ = [
+    "Budget",
+    "BudgetMonth",
+    "Event",
+    "HoldTerms",
+    "KeptEvent",
+    "Meter",
+    "MeterKind",
+    "PriceVersion",
+    "Rate",
+    "RateCard",
+    "UsageDay",
+]

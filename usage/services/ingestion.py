@@ -1,0 +1,123 @@
+"""Takes reports of use: each is charged, recognised as a repeat, or kept aside with a reason. Nothing received is lost.
+
+A batch may span any number of wallets; it is priced and posted in one transaction with a fixed number of statements.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from hashlib import sha256
+
+from django.db import OperationalError, transaction
+from django.utils import timezone
+
+from usage.cloud_events import Parsed, attributes_of
+from usage.errors import Overloaded
+from usage.models import KeptEvent
+from usage.services.charging import charge_uses
+from usage.services.measuring import BadUse, Use, measure
+from usage.services.prices import current_prices
+from workspaces.queries import workspaces_of_subjects
+
+TRIES_MAX = 3
+"""How often a batch is tried again after a deadlock or a lock that did not come, before the sender is asked to (faults: C11)."""
+
+
+class Taken(StrEnum):
+    """What became of one event."""
+
+    CHARGED = "charged"
+    REPEATED = "repeated"
+    KEPT_ASIDE = "kept_aside"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of the event at `index` of the request; `code` and `reason` where it was kept aside."""
+
+    index: int
+    taken: Taken
+    code: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reporter:
+    """Who reports: `workspace_id` limits a key to its own workspace, None reaches all; `api_key` is the key's public part."""
+
+    workspace_id: int | None = None
+    api_key: str = ""
+
+
+def take_events(parsed: Sequence[Parsed], *, reporter: Reporter) -> list[Outcome]:
+    """Charge a request's events, in their order; answers one outcome for each.
+
+    Use that already happened is charged even when that takes a wallet below zero. Repeats are answered as such and
+    charge nothing. What can't be charged is kept aside in the same transaction.
+    Locks: wallets, in the order of their ids. Idempotent by: each event's source and id, in its workspace.
+    Raises: Overloaded after TRIES_MAX deadlocks or lock time-outs, with nothing taken: send it again.
+    """
+    for tries_left in reversed(range(TRIES_MAX)):
+        try:
+            with transaction.atomic():
+                return _take(parsed, reporter)
+        except OperationalError as error:
+            if not tries_left:
+                raise Overloaded("The wallet is busy. Send the same again in a moment; nothing is charged twice.") from error
+    raise AssertionError("The last try returns or raises.")
+
+
+def _take(parsed: Sequence[Parsed], reporter: Reporter) -> list[Outcome]:
+    outcomes = {index: Outcome(index, Taken.KEPT_ASIDE, one.code, one.reason) for index, one in enumerate(parsed) if one.event is None}
+    uses, faults = _measured(parsed, reporter)
+    for index, fault in (faults | charge_uses(uses, api_key=reporter.api_key)).items():
+        outcomes[index] = _outcome(index, fault)
+    _keep_aside(parsed, [one for one in outcomes.values() if one.taken is Taken.KEPT_ASIDE], reporter)
+    return [outcomes[index] for index in range(len(parsed))]
+
+
+def _measured(parsed: Sequence[Parsed], reporter: Reporter) -> tuple[list[Use], dict[int, BadUse | None]]:
+    prices, now = current_prices(), timezone.now()
+    subjects = {one.event.subject for one in parsed if one.event is not None}
+    workspaces = workspaces_of_subjects(subjects, within=reporter.workspace_id)
+    uses: list[Use] = []
+    faults: dict[int, BadUse | None] = {}
+    for index, one in enumerate(parsed):
+        if one.event is None:
+            continue
+        try:
+            workspace, meter = workspaces.get(one.event.subject), prices.meter(one.event.type)
+            uses.append(measure(index, one.event, workspace=workspace, meter=meter, now=now))
+        except BadUse as error:
+            faults[index] = error
+    return uses, faults
+
+
+def _outcome(index: int, fault: BadUse | None) -> Outcome:
+    if fault is None:
+        return Outcome(index, Taken.CHARGED)
+    if fault.code == "repeated":
+        return Outcome(index, Taken.REPEATED)
+    return Outcome(index, Taken.KEPT_ASIDE, fault.code, str(fault))
+
+
+def _keep_aside(parsed: Sequence[Parsed], outcomes: Sequence[Outcome], reporter: Reporter) -> None:
+    """Keep each once: the same body sent again and again stays one row until somebody resolves it."""
+    rows = []
+    for outcome in outcomes:
+        body = parsed[outcome.index].body
+        known = attributes_of(body)
+        rows.append(
+            KeptEvent(
+                source=known.get("source", ""),
+                event_id=known.get("id", ""),
+                subject=known.get("subject", ""),
+                type=known.get("type", ""),
+                body=body.decode("utf-8", "replace").replace("\0", ""),
+                body_sha256=sha256(body).hexdigest(),
+                reach=reporter.workspace_id,
+                code=outcome.code,
+                reason=outcome.reason[:300],
+            )
+        )
+    KeptEvent.objects.bulk_create(rows, ignore_conflicts=True)
