@@ -1,6 +1,7 @@
 """What people type into the pages of this app. Checks the input; what it means is decided in services."""
 
-from datetime import datetime
+from datetime import UTC, date, datetime
+from functools import lru_cache
 from itertools import groupby
 from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
@@ -27,6 +28,12 @@ class LineField(forms.CharField):
 
 def time_zone_choices() -> list[Any]:
     """Every zone of the IANA database by region, with how far it is from UTC today."""
+    return _choices_on(datetime.now(UTC).date())
+
+
+@lru_cache(maxsize=2)
+def _choices_on(today: date) -> list[Any]:
+    # Read from many files, and different only when some zone's summer begins or ends: once a day is enough.
     names = sorted(name for name in available_timezones() if name.partition("/")[0] in REGIONS)
     regions = groupby(names, key=lambda name: name.partition("/")[0])
     return [("UTC", "UTC"), *((region, [(name, _zone_label(name)) for name in members]) for region, members in regions)]

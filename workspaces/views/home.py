@@ -20,8 +20,8 @@ def home(request: HttpRequest) -> HttpResponse:
     return redirect("workspaces:entry", membership.workspace.public_id)
 
 
-@require_safe
 @member_required
+@require_safe
 def entry(request: WorkspaceRequest) -> HttpResponse:
     """/w/<id>/ — on to the page of the workspace that this role is here for; also what the switcher opens."""
     page = "billing:billing" if request.membership.may_bill else "workspaces:settings"

@@ -14,8 +14,8 @@ from workspaces.responses import see_other
 from workspaces.rights import grantable_roles, may_grant
 
 
-@require_safe
 @member_required
+@require_safe
 def members(request: WorkspaceRequest) -> HttpResponse:
     """Everyone in the workspace; owners and admins see the invitations too."""
     grantable = grantable_roles(request.membership.role)
@@ -30,8 +30,8 @@ def members(request: WorkspaceRequest) -> HttpResponse:
     )
 
 
-@require_http_methods(["GET", "HEAD", "POST"])
 @admin_required
+@require_http_methods(["GET", "HEAD", "POST"])
 def invite(request: WorkspaceRequest) -> HttpResponse:
     """Offers a role to an e-mail address."""
     form = InvitationForm(request.POST or None, grantable=grantable_roles(request.membership.role), initial={"role": Role.MEMBER})
@@ -48,8 +48,8 @@ def invite(request: WorkspaceRequest) -> HttpResponse:
     return render(request, "workspaces/invite.html", {"form": form}, status=422 if form.is_bound else 200)
 
 
-@require_http_methods(["GET", "HEAD", "POST"])
 @admin_required
+@require_http_methods(["GET", "HEAD", "POST"])
 def member(request: WorkspaceRequest, member_id: int) -> HttpResponse:
     """One member's role, and the way to remove them."""
     subject = _member(request, member_id)
@@ -66,8 +66,8 @@ def member(request: WorkspaceRequest, member_id: int) -> HttpResponse:
     return render(request, "workspaces/member.html", context, status=422 if form.is_bound else 200)
 
 
-@require_http_methods(["GET", "HEAD", "POST"])
 @admin_required
+@require_http_methods(["GET", "HEAD", "POST"])
 def remove(request: WorkspaceRequest, member_id: int) -> HttpResponse:
     """Asks once, then takes the member out."""
     subject = _member(request, member_id)
@@ -81,8 +81,8 @@ def remove(request: WorkspaceRequest, member_id: int) -> HttpResponse:
     return see_other(request, "workspaces:members", request.workspace.public_id)
 
 
-@require_POST
 @admin_required
+@require_POST
 def resend_invitation(request: WorkspaceRequest, invitation_id: int) -> HttpResponse:
     """Sends a new link in place of the old one."""
     invitation = get_object_or_404(request.workspace.invitations, pk=invitation_id)
@@ -95,8 +95,8 @@ def resend_invitation(request: WorkspaceRequest, invitation_id: int) -> HttpResp
     return redirect("workspaces:members", request.workspace.public_id)
 
 
-@require_POST
 @admin_required
+@require_POST
 def revoke_invitation(request: WorkspaceRequest, invitation_id: int) -> HttpResponse:
     """Withdraws an invitation; its link stops working."""
     invitation = get_object_or_404(request.workspace.invitations, pk=invitation_id)

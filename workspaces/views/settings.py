@@ -13,15 +13,15 @@ from workspaces.models import Role
 from workspaces.responses import see_other
 
 
-@require_http_methods(["GET", "HEAD"])
 @member_required
+@require_http_methods(["GET", "HEAD"])
 def settings(request: WorkspaceRequest) -> HttpResponse:
     """What the workspace is called and where it is; admins see the form, members the facts."""
     return _page(request, form=WorkspaceForm(initial=_initial(request)), status=200)
 
 
-@require_http_methods(["POST"])
 @admin_required
+@require_http_methods(["POST"])
 def save_settings(request: WorkspaceRequest) -> HttpResponse:
     """Renames the workspace and sets its zone."""
     form = WorkspaceForm(request.POST, initial=_initial(request))
@@ -33,8 +33,8 @@ def save_settings(request: WorkspaceRequest) -> HttpResponse:
     return redirect("workspaces:settings", request.workspace.public_id)
 
 
-@require_http_methods(["GET", "HEAD", "POST"])
 @member_required
+@require_http_methods(["GET", "HEAD", "POST"])
 def leave(request: WorkspaceRequest) -> HttpResponse:
     """Asks once, then takes the member out."""
     if request.method != "POST":
