@@ -14,8 +14,10 @@ import redis
 import structlog
 from django.conf import settings
 from django.db import InterfaceError, OperationalError
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+
+from wallet_billing.problems import problem
 
 logger = structlog.get_logger("wallet_billing.requests")
 
@@ -32,12 +34,6 @@ RETRY_AFTER_SECONDS = 5
 def is_for_machines(request: HttpRequest) -> bool:
     """Whether the request is to the API or to a webhook."""
     return request.path.startswith(MACHINE_PATHS)
-
-
-def problem(*, status: int, code: str, title: str, detail: str) -> JsonResponse:
-    """An answer as RFC 9457 has it."""
-    body = {"type": "about:blank", "title": title, "status": status, "code": code, "detail": detail}
-    return JsonResponse(body, status=status, content_type="application/problem+json")
 
 
 class ClientAddress:

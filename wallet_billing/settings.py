@@ -55,6 +55,7 @@ MIDDLEWARE = [
     # First what is true of every answer, refusals and faults included.
     "wallet_billing.middleware.ClientAddress",
     "wallet_billing.middleware.RequestLog",
+    "workspaces.api.answers.ApiAnswers",
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",

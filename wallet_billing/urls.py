@@ -16,6 +16,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("admin/", admin.site.urls),
     path("accounts/", include("allauth.urls")),
     path("login", RedirectView.as_view(pattern_name="account_login", query_string=True)),
+    path("api/v1/", include("billing.api_urls")),
     path("", include("workspaces.urls")),
+    path("", include("wallet.urls")),
     path("", include("billing.urls")),
 ]

@@ -7,6 +7,10 @@ WorkspaceError
 ├── AlreadyInvited              an invitation to that address is open
 ├── TooManyInvitations          the workspace's limit for a day, or for one address
 ├── TooManyWorkspaces           one person owns as many as anyone may
+├── WorkspaceUnknown            no such workspace within an API key's reach
+├── ExternalIdRefused           not a form that a platform's own id can have
+├── ApiKeyRefused               no key can be like that
+├── TooManyApiKeys              as many valid keys as anyone may have
 └── InvitationRefused           the link cannot be accepted
     ├── InvitationUnknown       never made, withdrawn, used, or replaced by a newer mail
     ├── InvitationExpired
@@ -76,6 +80,39 @@ class TooManyWorkspaces(WorkspaceError):
 
     def __init__(self, *, limit: int) -> None:
         super().__init__(f"You own {limit} workspaces, which is the most one person can have.")
+
+
+class WorkspaceUnknown(WorkspaceError):
+    """There is none, or not within the key's reach: all alike from outside."""
+
+    code = "not_found"
+
+    def __init__(self) -> None:
+        super().__init__("This key reaches no such workspace.")
+
+
+class ExternalIdRefused(WorkspaceError):
+    """The platform's own id stands in addresses and must never look like one of ours."""
+
+    code = "external_id_refused"
+
+    def __init__(self) -> None:
+        super().__init__("Use 1 to 200 letters, digits and . _ : @ | ~ + = - for external_id, with no ws_ in front.")
+
+
+class ApiKeyRefused(WorkspaceError):
+    """No key can be like that."""
+
+    code = "api_key_refused"
+
+
+class TooManyApiKeys(WorkspaceError):
+    """Keys that nobody counts are keys that nobody revokes."""
+
+    code = "too_many_api_keys"
+
+    def __init__(self, *, limit: int) -> None:
+        super().__init__(f"There are {limit} keys, which is the most there can be. Revoke one first.")
 
 
 class InvitationRefused(WorkspaceError):

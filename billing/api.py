@@ -1,0 +1,40 @@
+"""The platform's API, joined: each app brings its router, and the refusals of all of them are put into words here."""
+
+from ninja import NinjaAPI
+
+import wallet.api_problems  # noqa: F401 -- makes the wallet's codes known
+from wallet.api import router as wallet_router
+from wallet.errors import WalletError
+from wallet.money import InexactAmount, UnknownCurrency
+from workspaces.api.handlers import add_handlers
+from workspaces.api.openapi import DescribedApi
+from workspaces.api.parsing import JsonParser
+from workspaces.api.problems import problem_of
+from workspaces.errors import WorkspaceError
+
+DESCRIPTION = """\
+The platform's way into its customers' wallets: ask before a use starts, report what was used, send payment links.
+
+Amounts are integers in micros: 1,000,000 is one major unit of the wallet's currency. Times are ISO 8601 in UTC.
+Refusals are `application/problem+json`; programs read `code`.
+"""
+
+
+def make_api() -> NinjaAPI:
+    """All operations under one roof."""
+    api = DescribedApi(
+        title="Wallet API",
+        version="1",
+        description=DESCRIPTION,
+        urls_namespace="api",
+        docs_url=None,
+        parser=JsonParser(),
+    )
+    add_handlers(api, errors=(WorkspaceError, WalletError))
+    api.add_exception_handler(InexactAmount, lambda request, error: problem_of("inexact_amount", detail=str(error)))
+    api.add_exception_handler(UnknownCurrency, lambda request, error: problem_of("unknown_currency", detail=str(error)))
+    api.add_router("", wallet_router)
+    return api
+
+
+api = make_api()
