@@ -31,12 +31,12 @@ NOT_INSTALLED := { echo "The packages could not be installed; pip says why above
 
 $(VENV)/installed: requirements.txt $(VENV)/made
 	@echo "  Installing what the product runs on (about a minute, once)"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt || $(NOT_INSTALLED)
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check -r requirements.txt || $(NOT_INSTALLED)
 	@touch $@
 
 $(VENV)/installed-dev: requirements-dev.txt $(VENV)/installed
 	@echo "  Installing what the tests need (about a minute, once)"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt || $(NOT_INSTALLED)
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check -r requirements-dev.txt || $(NOT_INSTALLED)
 	@touch $@
 
 # ---------------------------------------------------------------- commands
