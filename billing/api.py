@@ -2,7 +2,6 @@
 
 from ninja import NinjaAPI
 
-import wallet.api_problems  # noqa: F401 -- makes the wallet's codes known
 from wallet.api import router as wallet_router
 from wallet.errors import WalletError
 from wallet.money import InexactAmount, UnknownCurrency

@@ -18,10 +18,10 @@ WEIGHTS = {
     UsageKind.MESSAGE_IN: 4,
     UsageKind.AI_TASK: 16,
 }
-SECOND_MICROS = {UsageKind.CALL_OUT: 310, UsageKind.CALL_IN: 170}
-"""By the second: $0.0186 and $0.0102 a minute."""
+SECOND_MICROS = {UsageKind.CALL_OUT: 1_150, UsageKind.CALL_IN: 625}
+"""By the second: $0.069 and $0.0375 a minute."""
 SEGMENT_MICROS = {UsageKind.MESSAGE_OUT: 7_900, UsageKind.MESSAGE_IN: 1_200}
-THOUSAND_TOKENS_MICROS = 1_523
+THOUSAND_TOKENS_MICROS = 4_250
 
 AGENTS = {
     UsageKind.CALL_OUT: ("Sales agent", "Viewing reminders", "Listing follow-up"),

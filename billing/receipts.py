@@ -15,7 +15,7 @@ from wallet.models import TopUp
 from wallet.money import currency_of, format_money
 
 FONTS = Path(__file__).parent / "fonts"
-INK, MUTED, LINE, ACCENT = (22, 24, 29), (102, 108, 120), (228, 228, 223), (11, 110, 95)
+INK, MUTED, LINE = (22, 24, 29), (102, 108, 120), (228, 228, 223)
 MARGIN, WIDTH = 24.0, 162.0
 """In millimetres, on A4."""
 
@@ -78,6 +78,7 @@ def receipt_pdf(receipt: Receipt) -> bytes:
     """One page of A4. Text of any script is taken: what Inter cannot write comes from DejaVu, and what neither can as a box."""
     pdf = FPDF(format="A4", unit="mm")
     pdf.set_margin(MARGIN)
+    pdf.c_margin = 0
     pdf.set_title(f"Receipt {receipt.number}")
     pdf.set_author(receipt.operator)
     pdf.set_lang("en")

@@ -12,6 +12,7 @@ from wallet.money import format_exact, format_money
 
 register = template.Library()
 
+DECIMALS_MAX = 6
 MOMENT_FORMATS = {
     "full": "%b %-d, %Y, %H:%M",
     "exact": "%b %-d, %Y, %H:%M:%S %Z",
@@ -27,6 +28,18 @@ def money(amount_micros: int, currency: str, *, exact: bool = False, signed: boo
     """`$12.34`; `exact` shows every micro, as the history does; `signed` puts + before what came in."""
     write = format_exact if exact else format_money
     return write(amount_micros, currency=currency, signed=signed)
+
+
+@register.simple_tag
+def money_column(amount_micros: int, currency: str, *, signed: bool = False) -> SafeString:
+    """An exact amount in a column: decimals that it does not have keep their place, unseen, so that the points stand in line."""
+    written = format_exact(amount_micros, currency=currency, signed=signed)
+    decimals = len(written.partition(".")[2])
+    return (
+        format_html('{}<span class="pad" aria-hidden="true">{}</span>', written, "0" * (DECIMALS_MAX - decimals))
+        if decimals
+        else format_html("{}", written)
+    )
 
 
 @register.simple_tag

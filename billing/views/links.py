@@ -10,10 +10,9 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from billing.declines import decline_words
 from billing.forms import RecipientForm, is_request_id
 from billing.limits import MAILS_PER_WALLET, spend
-from billing.qr import qr_svg
+from billing.qr import NARROW_PIXELS, WIDTH_PIXELS, qr_svg
 from billing.views.rendering import STILL_PROCESSING_AFTER, limited, render_panel, wallet_of
 from wallet.errors import GatewayError, LinkUnusable, WalletRefusal
 from wallet.models import CardSetup, Notice, PaymentLink, TopUp
@@ -82,7 +81,7 @@ def withdraw(request: WorkspaceRequest, link_id: UUID) -> HttpResponseBase:
 def connect_card(request: WorkspaceRequest) -> HttpResponseBase:
     """Three ways to connect a card, all of them one link: the one that is open already, or a new one."""
     wallet, request_id = wallet_of(request), request.POST.get("request_id", "")
-    link = open_payment_links(wallet).filter(purpose=PaymentLink.Purpose.CONNECT_CARD).first()
+    link = next((link for link in open_payment_links(wallet) if link.purpose == PaymentLink.Purpose.CONNECT_CARD), None)
     if link is not None:
         return redirect("billing:payment_link", request.workspace.public_id, link.pk)
     if request.method != "POST" or not is_request_id(request_id):
@@ -112,11 +111,11 @@ def _context(request: WorkspaceRequest, link: PaymentLink) -> dict[str, Any]:
         "connects": link.purpose == PaymentLink.Purpose.CONNECT_CARD,
         "attempt": attempt,
         "takes_long": _takes_long(attempt),
-        "declined": _decline(link, attempt),
+        "declined": _was_declined(link, attempt),
         "email_url": reverse("billing:email_link", args=[request.workspace.public_id, link.pk]),
         "withdraw_url": reverse("billing:withdraw_link", args=[request.workspace.public_id, link.pk]),
     }
-    context["stamp"] = ".".join(str(part) for part in (state.value, link.declines, context["takes_long"]))
+    context["stamp"] = ".".join(str(part) for part in (state.value, context["declined"], context["takes_long"]))
     return context | (_open_context(link) if state is LinkState.OPEN else {})
 
 
@@ -126,7 +125,7 @@ def _open_context(link: PaymentLink) -> dict[str, Any]:
     return {
         "url": url,
         "pay_path": reverse("billing:pay", args=[payment_link_token(link)]),
-        "qr": qr_svg(url, label="QR code of the payment link"),
+        "qr": qr_svg(url, label="QR code of the payment link", width_pixels=WIDTH_PIXELS if link.amount_micros else NARROW_PIXELS),
         "sent_to": list(sent.order_by("created_at").values_list("recipient", flat=True)),
         "form": RecipientForm(),
     }
@@ -143,7 +142,6 @@ def _takes_long(attempt: TopUp | CardSetup | None) -> bool:
     return attempt is not None and attempt.created_at < timezone.now() - STILL_PROCESSING_AFTER
 
 
-def _decline(link: PaymentLink, attempt: TopUp | CardSetup | None) -> Any:
-    """Why the last card was declined, while the payer may still try another."""
-    code = attempt.decline_code if isinstance(attempt, TopUp) else ""
-    return decline_words(code) if code or link.declines else None
+def _was_declined(link: PaymentLink, attempt: TopUp | CardSetup | None) -> bool:
+    """Whether a card was declined while the link waits. Why is between the payer and the bank: the payment page tells it."""
+    return bool(link.declines or (isinstance(attempt, TopUp) and attempt.decline_code))

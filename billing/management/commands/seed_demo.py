@@ -7,6 +7,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from billing.demo import demo_password, seed_demo
+from usage.services.default_prices import seed_default_prices
 
 
 class Command(BaseCommand):
@@ -22,6 +23,7 @@ class Command(BaseCommand):
         """Seeds and says so."""
         if settings.STRIPE_LIVE:
             raise CommandError("A live Stripe key is set: made-up customers have no place among real ones.")
+        seed_default_prices()
         password = options["password"] or demo_password()
         people = seed_demo(password)
         if not people:
