@@ -15,7 +15,7 @@ from stripe_sandbox.errors import AuthenticationFailed, InvalidRequest, RateLimi
 from stripe_sandbox.expand import expand
 from stripe_sandbox.faults import Fault
 from stripe_sandbox.store import Sandbox
-from stripe_sandbox.transaction import Caller, Document, begin, new_id
+from stripe_sandbox.transaction import Caller, Document, Transaction, begin, new_id
 from stripe_sandbox.wire import drop_connection, hang_up_later
 
 logger = logging.getLogger("stripe_sandbox")
@@ -92,7 +92,7 @@ def _understand(request: HttpRequest, *, sandbox: Sandbox, caller: Caller) -> Ca
     operation, ids = found
     if operation.method == "GET":
         caller = replace(caller, idempotency_key=None)
-    encoded = request.META.get("QUERY_STRING", "") if operation.method == "GET" else request.body.decode()
+    encoded = request.META.get("QUERY_STRING", "") if operation.method == "GET" else request.body.decode(errors="replace")
     with sandbox.store.transaction() as connection:
         struck = faults.take(connection, name=operation.name, kinds=faults.REQUEST_KINDS, dice=sandbox.dice)
     return Call(sandbox=sandbox, operation=operation, ids=ids, encoded=encoded, caller=caller, struck=struck)
@@ -139,6 +139,7 @@ def _answer(call: Call) -> Answer:
     try:
         return _execute(call)
     except StripeError as error:
+        # A parameter was wrong: the operation never began, and the key is as good as new.
         idempotency.release(call.sandbox.store, key)
         return _refusal(error)
     except Exception:
@@ -149,37 +150,36 @@ def _answer(call: Call) -> Answer:
 
 
 def _execute(call: Call) -> Answer:
-    """The operation, its answer and the saved copy of that answer, in one transaction."""
+    """The operation, its answer and the saved copy of that answer, in one transaction. Raises InvalidRequest before it begins, unsaved."""
+    wish = params.read(params.unflatten(call.encoded), call.operation.fields, required=call.operation.required)
+    fault = call.struck.get("error_before") or call.struck.get("error_after")
+    is_saved = fault is None or fault.saved
     with begin(call.sandbox, caller=call.caller) as tx:
-        if fault := call.struck.get("error_before"):
-            answer = _server_fault(fault)
-        else:
-            try:
-                wish = params.read(params.unflatten(call.encoded), call.operation.fields, required=call.operation.required)
-                document = call.operation.run(tx, wish, **call.ids)
-                answer = Answer(status=200, body=_json(expand(tx, document, paths=wish.get("expand", []))))
-            except StripeError as error:
-                if not error.keeps_effects:
-                    raise
-                answer = _refusal(error)
-            if fault := call.struck.get("error_after"):
-                answer = _server_fault(fault)
-        struck = call.struck.get("error_before") or call.struck.get("error_after")
+        if "error_before" not in call.struck:
+            answer = _run(tx, call, wish)
+        if fault:
+            answer = _server_fault(is_saved=is_saved)
         if call.caller.idempotency_key:
-            idempotency.finish(
-                tx.connection,
-                call.caller.idempotency_key,
-                status=answer.status,
-                body=answer.body,
-                is_saved=struck is None or struck.saved,
-            )
+            idempotency.finish(tx.connection, call.caller.idempotency_key, status=answer.status, body=answer.body, is_saved=is_saved)
         return answer
 
 
-def _server_fault(fault: Fault) -> Answer:
-    advice = False if fault.saved else None
+def _run(tx: Transaction, call: Call, wish: Document) -> Answer:
+    """An operation that began has an answer that is saved, be it a refusal; only a card's decline leaves anything behind besides."""
+    tx.connection.execute("SAVEPOINT operation")
+    try:
+        document = call.operation.run(tx, wish, **call.ids)
+        return Answer(status=200, body=_json(expand(tx, document, paths=wish.get("expand", []))))
+    except StripeError as error:
+        if not error.keeps_effects:
+            tx.connection.execute("ROLLBACK TO operation")
+        return _refusal(error)
+
+
+def _server_fault(*, is_saved: bool) -> Answer:
+    # Asking again is useless where the key replays it: Stripe tells its SDKs so.
     refusal = _refusal(ServerFault("An unknown error occurred"))
-    return replace(refusal, outcome="500 asked for by a fault", should_retry=advice)
+    return replace(refusal, outcome="500 asked for by a fault", should_retry=False if is_saved else None)
 
 
 def _refusal(error: StripeError) -> Answer:

@@ -22,8 +22,7 @@ class StripeError(Exception):
     type: ClassVar[str] = "invalid_request_error"
     # Stripe's own advice to its SDKs; None leaves the decision to them.
     should_retry: ClassVar[bool | None] = None
-    # Stripe saves an answer under its idempotency key only once the operation has begun to run.
-    is_saved: ClassVar[bool] = False
+    # What the operation did before it failed stays done.
     keeps_effects: ClassVar[bool] = False
 
     def __init__(self, message: str, *, code: str = "", param: str = "", **fields: Any) -> None:
@@ -75,7 +74,6 @@ class CardDeclined(StripeError):
     status = 402
     type = "card_error"
     should_retry = False
-    is_saved = True
     keeps_effects = True
 
 
@@ -104,4 +102,3 @@ class ServerFault(StripeError):
 
     status = 500
     type = "api_error"
-    is_saved = True

@@ -49,6 +49,10 @@ def add(connection: sqlite3.Connection, wish: dict[str, Any]) -> int:
     if kind not in REQUEST_KINDS | WEBHOOK_KINDS:
         known = ", ".join(sorted(REQUEST_KINDS | WEBHOOK_KINDS))
         raise InvalidRequest(f"Unknown kind of fault: {kind}. There are: {known}", param="kind")
+    if not (count is None or (isinstance(count, int) and count > 0)):
+        raise InvalidRequest("count must be a whole number above zero, or null for ever.", param="count")
+    if not isinstance(probability, int | float) or not 0 <= probability <= 1:
+        raise InvalidRequest("probability must lie between 0 and 1.", param="probability")
     if unknown := sorted(set(wish) - set(OPTIONS)):
         raise InvalidRequest(f"Unknown option of a fault: {unknown[0]}", param=unknown[0])
     cursor = connection.execute(

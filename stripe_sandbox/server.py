@@ -91,7 +91,8 @@ def _answer(request: WSGIRequest, *, sandbox: Sandbox) -> HttpResponse:
     # A page in a browser on this machine must not reach the API by a name that its own DNS points here.
     if request.META.get("HTTP_HOST", "").rsplit(":", 1)[0] not in _LOOPBACK_NAMES:
         return HttpResponse("Ask for 127.0.0.1 or localhost.", status=403, content_type="text/plain")
-    if int(request.META.get("CONTENT_LENGTH") or 0) > BODY_BYTES_MAX:
+    length = str(request.META.get("CONTENT_LENGTH") or 0)
+    if not length.isdigit() or int(length) > BODY_BYTES_MAX:
         return HttpResponse("Too large.", status=413, content_type="text/plain")
     if request.path.startswith("/_control/"):
         return control.serve(request, sandbox=sandbox)

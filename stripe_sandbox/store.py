@@ -22,6 +22,8 @@ CREATE INDEX IF NOT EXISTS document_kind ON document (kind, seq);
 CREATE INDEX IF NOT EXISTS document_customer ON document (kind, json_extract(body, '$.customer'));
 CREATE INDEX IF NOT EXISTS document_payment_intent ON document (kind, json_extract(body, '$.payment_intent'));
 CREATE INDEX IF NOT EXISTS document_charge ON document (kind, json_extract(body, '$.charge'));
+CREATE INDEX IF NOT EXISTS document_open_session ON document (json_extract(body, '$.expires_at'))
+    WHERE kind = 'checkout.session' AND json_extract(body, '$.status') = 'open';
 CREATE TABLE IF NOT EXISTS idempotency_key (
     key TEXT PRIMARY KEY,
     fingerprint TEXT NOT NULL,

@@ -166,7 +166,15 @@ def test_it_strikes_by_chance_and_the_same_way_for_one_seed(sandbox: RunningSand
     assert play() == first
 
 
-@pytest.mark.parametrize("wish", [{"kind": "gremlin"}, {"kind": "rate_limit", "secconds": 1}])
+@pytest.mark.parametrize(
+    "wish",
+    [
+        {"kind": "gremlin"},
+        {"kind": "rate_limit", "secconds": 1},
+        {"kind": "rate_limit", "count": 0},
+        {"kind": "conflict", "probability": 2},
+    ],
+)
 def test_it_refuses_a_fault_that_it_does_not_know(sandbox: RunningSandbox, wish: dict[str, Any]) -> None:
     with pytest.raises(ControlRefused):
         sandbox.control("faults", **wish)

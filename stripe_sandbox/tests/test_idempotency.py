@@ -108,13 +108,26 @@ def test_it_takes_the_order_of_parameters_for_nothing(sandbox: RunningSandbox) -
 
 
 def test_it_saves_nothing_for_a_request_that_failed_validation(client: stripe.StripeClient) -> None:
-    wish: Any = {"amount": 1, "currency": "usd"}
+    wish: Any = {"amount": "much", "currency": "usd"}
     with pytest.raises(stripe.InvalidRequestError):
         client.v1.payment_intents.create(wish, {"idempotency_key": "mended"})
 
     intent = client.v1.payment_intents.create({"amount": 1000, "currency": "usd"}, {"idempotency_key": "mended"})
 
     assert intent.amount == 1000
+
+
+def test_it_saves_the_refusal_of_an_operation_that_began(client: stripe.StripeClient, sandbox: RunningSandbox) -> None:
+    """Nothing of it stays but the answer, and that is given again although the reason has gone."""
+    wish: Any = {"amount": 1000, "currency": "usd", "confirm": True, "payment_method": "pm_card_visa", "expand": ["nothing"]}
+
+    for _ in range(2):
+        with pytest.raises(stripe.InvalidRequestError) as caught:
+            client.v1.payment_intents.create(wish, {"idempotency_key": "refused"})
+
+    assert header_of(caught.value, "Idempotent-Replayed") == "true"
+    state = sandbox.state()
+    assert (state["payment_intents"], state["charges"], state["events"], state["deliveries"]) == ([], [], [], [])
 
 
 def test_it_forgets_a_key_as_after_a_day(client: stripe.StripeClient, customer: stripe.Customer, sandbox: RunningSandbox) -> None:
