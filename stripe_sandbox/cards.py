@@ -122,10 +122,11 @@ CARDS = (
     Card(
         number="4000002500003155",
         behaviour="needs_authentication",
-        names=("pm_card_authenticationRequired", "pm_card_threeDSecure2Required"),
+        names=("pm_card_authenticationRequiredOnSetup",),
         note="Asks for authentication",
     ),
-    Card(number="4000002760003184", behaviour="needs_authentication", names=("pm_card_authenticationRequiredOnSetup",)),
+    Card(number="4000002760003184", behaviour="needs_authentication", names=("pm_card_authenticationRequired",)),
+    Card(number="4000000000003220", behaviour="needs_authentication", names=("pm_card_threeDSecure2Required",)),
     Card(
         number="4000000000009995",
         behaviour="insufficient_funds",
