@@ -2,6 +2,8 @@
 
 from ninja import NinjaAPI
 
+from usage.api import router as usage_router
+from usage.errors import UsageError
 from wallet.api import router as wallet_router
 from wallet.errors import WalletError
 from wallet.money import InexactAmount, UnknownCurrency
@@ -29,10 +31,11 @@ def make_api() -> NinjaAPI:
         docs_url=None,
         parser=JsonParser(),
     )
-    add_handlers(api, errors=(WorkspaceError, WalletError))
+    add_handlers(api, errors=(WorkspaceError, WalletError, UsageError))
     api.add_exception_handler(InexactAmount, lambda request, error: problem_of("inexact_amount", detail=str(error)))
     api.add_exception_handler(UnknownCurrency, lambda request, error: problem_of("unknown_currency", detail=str(error)))
     api.add_router("", wallet_router)
+    api.add_router("", usage_router)
     return api
 
 

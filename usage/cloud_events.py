@@ -61,6 +61,11 @@ class Parsed:
     code: str = ""
     reason: str = ""
 
+    @property
+    def event_id(self) -> str | None:
+        """The event's own id, as far as it can be read."""
+        return self.event.id if self.event is not None else attributes_of(self.body).get("id")
+
 
 _decode_event = msgspec.json.Decoder(CloudEvent).decode
 _decode_batch = msgspec.json.Decoder(list[msgspec.Raw]).decode
@@ -156,6 +161,11 @@ def _text_of(raw: msgspec.Raw | None) -> str:
     except msgspec.MsgspecError:
         return ""
     return value if isinstance(value, str) else ""
+
+
+def made_here(event: CloudEvent) -> Parsed:
+    """An event that the product reports itself, in the form in which all are taken."""
+    return Parsed(_encode(event), event)
 
 
 def identity(source: str, event_id: str) -> str:

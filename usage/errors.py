@@ -5,6 +5,7 @@ UsageError
 ├── RatingError                   a use that has no price, whatever the rate
 │   ├── BadQuantity               below zero, or more than can be counted
 │   └── AmountTooLarge            would cost more than the database can hold
+├── AlreadyMended                 a kept event that was replayed or discarded before
 ├── Overloaded                    the database was too busy to take a batch: send it again
 ├── NotAllowed                    the gate's no, with its reason
 │   └── BudgetReached             a month's cap for an agent, number or key
@@ -62,6 +63,15 @@ class AmountTooLarge(RatingError):
         super().__init__(f"{quantity} units at rate {rate_id} cost more than any wallet can hold.")
         self.rate_id = rate_id
         self.quantity = quantity
+
+
+class AlreadyMended(UsageError):
+    """The kept event has been replayed or discarded; nothing was done."""
+
+    code = "already_mended"
+
+    def __init__(self, status: str) -> None:
+        super().__init__(f"This event was {status} before.")
 
 
 class Overloaded(UsageError):

@@ -3,13 +3,18 @@
 from celery import shared_task
 
 from wallet.models import PaymentLink
-from wallet.services import cards, checkout, inbox, mailing, promotions, reconciliation, top_ups
+from wallet.services import cards, checkout, holds, inbox, mailing, promotions, reconciliation, top_ups
 from wallet.services import sweep as sweeping
 
 
 @shared_task
 def sweep() -> None:
     sweeping.wake_everything_due()
+
+
+@shared_task
+def expire_due_holds() -> None:
+    holds.expire_due_holds()
 
 
 @shared_task

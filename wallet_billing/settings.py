@@ -130,7 +130,9 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "send-invitations": {"task": "workspaces.tasks.sweep_invitations", "schedule": 60.0},
+    "forget-kept-answers": {"task": "workspaces.tasks.forget_old_requests", "schedule": 3600.0},
     "sweep-money": {"task": "wallet.tasks.sweep", "schedule": 30.0},
+    "expire-holds": {"task": "wallet.tasks.expire_due_holds", "schedule": 15.0},
     "reconcile-with-stripe": {"task": "wallet.tasks.reconcile_recent_payments", "schedule": 3600.0},
 }
 
@@ -178,7 +180,7 @@ ACCOUNT_FORMS = {
     "reset_password": "workspaces.account_forms.ResetPasswordForm",
     "reset_password_from_key": "workspaces.account_forms.ResetPasswordKeyForm",
     "change_password": "workspaces.account_forms.ChangePasswordForm",
-    "change_email": "workspaces.account_forms.ChangeEmailForm",
+    "add_email": "workspaces.account_forms.NewEmailForm",
     "reauthenticate": "workspaces.account_forms.ReauthenticateForm",
 }
 ACCOUNT_EMAIL_SUBJECT_PREFIX = ""

@@ -1,27 +1,37 @@
 -- Tiers that would stop every process from pricing anything must not get in, whoever writes them.
+CREATE FUNCTION usage_is_whole(number jsonb) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+    -- In this order: what is no number, or has a fraction, must not be compared.
+    RETURN CASE
+        WHEN number IS NULL OR jsonb_typeof(number) <> 'number' OR number::text !~ '^[0-9]+$' THEN false
+        ELSE number::text::numeric <= 9223372036854775807
+    END;
+END
+$$;
+
 CREATE FUNCTION usage_tiers_are_valid(tiers jsonb, price_micros bigint) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS $$
 DECLARE
     tier jsonb;
     reached numeric := 0;
     is_open boolean := true;
 BEGIN
-    IF jsonb_typeof(tiers) IS DISTINCT FROM 'array' THEN
+    IF jsonb_typeof(tiers) IS DISTINCT FROM 'array' OR jsonb_array_length(tiers) > 20 THEN
         RETURN false;
     END IF;
     IF jsonb_array_length(tiers) = 0 THEN
         RETURN true;
     END IF;
     FOR tier IN SELECT jsonb_array_elements(tiers) LOOP
-        -- The type first: numbers alone are compared, and nothing may follow the tier without an end.
-        IF jsonb_typeof(tier) IS DISTINCT FROM 'object'
-           OR jsonb_typeof(tier -> 'price_micros') IS DISTINCT FROM 'number'
-           OR tier ->> 'price_micros' !~ '^[0-9]{1,18}$'
-           OR NOT is_open THEN
+        -- Nothing may follow the tier without an end.
+        IF NOT is_open OR jsonb_typeof(tier) <> 'object' OR NOT public.usage_is_whole(tier -> 'price_micros') THEN
             RETURN false;
         END IF;
-        IF jsonb_typeof(tier -> 'up_to') = 'null' THEN
+        IF tier - 'price_micros' = '{"up_to": null}' THEN
             is_open := false;
-        ELSIF jsonb_typeof(tier -> 'up_to') = 'number' AND tier ->> 'up_to' ~ '^[0-9]{1,18}$' AND (tier ->> 'up_to')::numeric > reached THEN
+        ELSIF tier - 'price_micros' - 'up_to' = '{}' AND public.usage_is_whole(tier -> 'up_to') THEN
+            IF (tier ->> 'up_to')::numeric <= reached THEN
+                RETURN false;
+            END IF;
             reached := (tier ->> 'up_to')::numeric;
         ELSE
             RETURN false;

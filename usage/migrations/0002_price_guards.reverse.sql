@@ -14,3 +14,4 @@ DROP TRIGGER rate_is_never_changed ON usage_rate;
 DROP FUNCTION usage_refuse_rate_change();
 ALTER TABLE usage_rate DROP CONSTRAINT rate_tiers_climb;
 DROP FUNCTION usage_tiers_are_valid(jsonb, bigint);
+DROP FUNCTION usage_is_whole(jsonb);

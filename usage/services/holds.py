@@ -12,17 +12,20 @@ from django.db.models import QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from usage.cloud_events import CloudEvent, UseData, identity, made_here
 from usage.errors import NotAllowed, Reason
-from usage.models import HoldTerms, Meter
+from usage.models import Event, HoldTerms, Meter
 from usage.rating import Rate, affordable_quantity, rate_use
 from usage.services.budgets import check_budgets
 from usage.services.gate import Answer, ask_gate
+from usage.services.ingestion import Reporter, Taken, take_events
 from usage.services.prices import current_prices
-from wallet.errors import IdempotencyConflict
+from wallet.errors import AlreadyResolved, IdempotencyConflict
 from wallet.ledger import lock_wallet
 from wallet.models import Hold, Wallet
 from wallet.services.holds import extend_hold, locked_open_hold, place_hold
 
+HOLD_SOURCE = "/holds"
 CALL_SECONDS_HELD = 600
 """What is set aside for a call whose length nobody knows: ten minutes, or what the money buys; extend it to go on."""
 LIFETIME_AFTER_USE = timedelta(minutes=30)
@@ -99,6 +102,47 @@ def extend_use(wallet_id: int, hold_id: UUID, *, by_quantity: int) -> HeldUse:
         terms.held_quantity = quantity
         terms.save(update_fields=["held_quantity"])
     return HeldUse(hold, terms, quantity)
+
+
+def capture_use(hold: Hold, *, quantity: int, reporter: Reporter) -> Event:
+    """Charge what was used under a hold, as an event with the hold's id: the same capture again answers the same event.
+
+    Locks: wallet. Raises: AlreadyResolved where the hold was released, or captured otherwise.
+    """
+    terms = HoldTerms.objects.select_related("meter", "wallet__workspace").get(wallet_id=hold.wallet_id, hold_id=hold.id)
+    event = _capture_event(hold, terms, quantity=quantity)
+    if hold.status != Hold.Status.OPEN and not _event_of(hold, event):
+        _refuse_resolved(hold)
+    (outcome,) = take_events([made_here(event)], reporter=reporter)
+    if outcome.taken is Taken.KEPT_ASIDE:
+        raise AlreadyResolved("This hold was captured before, with another quantity.")
+    found = _event_of(hold, event)
+    assert found is not None, "What was taken has its row."
+    return found
+
+
+def _capture_event(hold: Hold, terms: HoldTerms, *, quantity: int) -> CloudEvent:
+    inbound = terms.meter.use.is_inbound
+    data = UseData(
+        quantity=quantity,
+        to=terms.own_number if inbound else terms.destination,
+        from_=terms.destination if inbound else terms.own_number,
+        agent=terms.agent,
+        hold=str(hold.id),
+    )
+    # No time of its own: it happens when it is first taken, and a repeat must be the very same event.
+    return CloudEvent(
+        id=str(hold.id), source=HOLD_SOURCE, type=terms.meter_id, specversion="1.0", subject=terms.wallet.workspace.public_id, data=data
+    )
+
+
+def _event_of(hold: Hold, event: CloudEvent) -> Event | None:
+    return Event.objects.filter(wallet_id=hold.wallet_id, key=identity(event.source, event.id)).first()
+
+
+def _refuse_resolved(hold: Hold) -> None:
+    if hold.status in (Hold.Status.CAPTURED, Hold.Status.RELEASED):
+        raise AlreadyResolved(f"This hold is {hold.status} already.")
 
 
 def _holds_under(wallet: Wallet, idempotency_key: str) -> QuerySet[Hold, UUID]:

@@ -1,15 +1,20 @@
 """What the database refuses to do with prices, whoever asks, and what it tells everyone who has cached them."""
 
+import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import psycopg2
 import pytest
+from django.core.exceptions import ValidationError
 from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
+from hypothesis import given
+from hypothesis import strategies as st
 
 from usage.models import Meter, MeterKind, PriceVersion, Rate, RateCard
+from usage.models.prices import valid_tiers
 from workspaces.models import Workspace
 
 pytestmark = pytest.mark.django_db
@@ -129,6 +134,46 @@ def test_it_lets_a_rate_that_never_came_into_force_stand_beside_another(make_rat
 )
 def test_it_refuses_figures_that_make_no_sense(make_rate: Make, changes: dict[str, Any], constraint: str) -> None:
     refuses(lambda: make_rate(**changes), naming=constraint)
+
+
+_numbers = st.one_of(st.none(), st.booleans(), st.integers(-1, 5), st.just(2**63 - 1), st.just(2**63), st.just(1.0), st.just("1"))
+_sane_tiers = st.lists(st.integers(1, 99), unique=True, max_size=22).map(
+    lambda ends: [{"up_to": end, "price_micros": 1} for end in [*sorted(ends), None]]
+)
+_odd_tier = st.one_of(
+    st.fixed_dictionaries({"up_to": _numbers, "price_micros": _numbers}),
+    st.dictionaries(st.sampled_from(["up_to", "price_micros", "more"]), _numbers),
+    _numbers,
+)
+
+
+@given(tiers=st.one_of(_sane_tiers, st.lists(_odd_tier, max_size=4), _odd_tier))
+def test_it_takes_the_tiers_that_the_model_takes_and_no_others(tiers: Any) -> None:
+    price_micros = price_of_first(tiers)
+    try:
+        valid_tiers(tiers)
+        takes = True
+    except ValidationError:
+        takes = False
+
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT usage_tiers_are_valid(%s::jsonb, %s)", [json.dumps(tiers), price_micros])
+
+        assert cursor.fetchone() == (takes,)
+
+
+def price_of_first(tiers: Any) -> int:
+    """What the rate itself has to say beside such tiers."""
+    first = tiers[0] if isinstance(tiers, list) and tiers else None
+    price = first.get("price_micros") if isinstance(first, dict) else None
+    return price if type(price) is int and 0 <= price < 2**63 else 0
+
+
+def test_it_refuses_tiers_that_could_not_be_read(make_rate: Make) -> None:
+    refuses(lambda: make_rate(tiers=[{"up_to": 5, "price_micros": 14_000}]), naming="rate_tiers_climb")
+    refuses(lambda: make_rate(tiers={"up_to": None}), naming="rate_tiers_climb")
+    refuses(lambda: make_rate(tiers=[{"up_to": None, "price_micros": 1}]), naming="rate_tiers_climb")
+    make_rate(tiers=[{"up_to": 5, "price_micros": 14_000}, {"up_to": None, "price_micros": 1}])
 
 
 @pytest.mark.parametrize("key", ["", "Call", "1call", "call out", "call\n", "_call"])

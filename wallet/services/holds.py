@@ -15,6 +15,8 @@ from wallet.models import Hold, Wallet
 LIFETIME_MAX = timedelta(hours=24)
 """No hold lasts longer: a lost hang-up gives the money back within a day."""
 
+EXPIRED_AT_ONCE = 500
+
 Status = Hold.Status
 
 
@@ -91,8 +93,14 @@ def expire_hold(wallet_id: int, hold_id: UUID) -> bool:
     return True
 
 
-def capture_holds(wallet: Wallet, captured_micros: Mapping[UUID, int]) -> set[UUID]:
-    """Resolve the open holds among these as captured, with what each was charged; answers which were.
+def expire_due_holds() -> int:
+    """Give back what holds of the past set aside, each in a transaction of its own; answers how many. What is left over waits for the next sweep."""
+    due = Hold.objects.filter(status=Status.OPEN, expires_at__lte=Now()).order_by("expires_at")
+    return sum(expire_hold(wallet_id, hold_id) for wallet_id, hold_id in due.values_list("wallet_id", "id")[:EXPIRED_AT_ONCE])
+
+
+def capture_holds(wallet: Wallet, captured_micros: Mapping[str, int]) -> set[UUID]:
+    """Resolve the open holds among these (ids as hex digits) as captured, with what each was charged; answers which were.
 
     The caller holds the wallet's lock and posts the charges in the same transaction: what a hold had too much is given
     back, what it had too little is debt. A hold that was resolved or has expired is left as it is, and its use is
@@ -110,7 +118,7 @@ def capture_holds(wallet: Wallet, captured_micros: Mapping[UUID, int]) -> set[UU
             WHERE hold.wallet_id = %s AND hold.id = charge.id AND hold.status = 'open' AND hold.expires_at > now()
             RETURNING hold.id, hold.amount_micros
             """,
-            [[str(hold_id) for hold_id in captured_micros], list(captured_micros.values()), wallet.pk],
+            [list(captured_micros), list(captured_micros.values()), wallet.pk],
         )
         resolved = cursor.fetchall()
     _change_held(wallet, -sum(amount_micros for _, amount_micros in resolved))
