@@ -51,7 +51,7 @@ class ChangePasswordForm(InOurWords, account.ChangePasswordForm):  # type: ignor
     """Changing it while signed in."""
 
 
-class ChangeEmailForm(InOurWords, account.ChangeEmailForm):  # type: ignore[misc]  # as above
+class NewEmailForm(InOurWords, account.AddEmailForm):  # type: ignore[misc]  # as above
     """Another address to sign in with."""
 
 

@@ -33,6 +33,10 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # django-all
         uid, _, secret = key.partition("-")
         return urljoin(settings.SITE_URL, reverse("account_reset_password_from_key", args=[uid, secret]))
 
+    def unstash_verified_email(self, request: HttpRequest) -> str | None:
+        """An invitation's address counts as proved if it is the one signed up with. It is never added to an account with another."""
+        return None
+
     def send_mail(self, template_prefix: str, email: str, context_: dict[str, Any]) -> None:
         """A mail server that is away is said on the page; it is not a fault of the page."""
         names = {"operator": settings.OPERATOR_NAME, "support": settings.SUPPORT_EMAIL, "site_url": settings.SITE_URL}

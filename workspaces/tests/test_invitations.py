@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
+from allauth.account.models import EmailAddress
 from django.utils import timezone
 
 from workspaces import services
@@ -58,7 +59,7 @@ def test_it_accepts_from_the_invited_address_alone(invitation: Invitation, charl
 
 
 def test_it_does_not_take_an_address_that_was_never_proved(invitation: Invitation, charlie: User) -> None:
-    charlie.emailaddress_set.create(email=ERIN, verified=False, primary=False)
+    EmailAddress.objects.create(user=charlie, email=ERIN, verified=False, primary=False)
 
     with pytest.raises(InvitationForAnother):
         services.accept_invitation(services.invitation_token(invitation), user=charlie)
