@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import psycopg2
@@ -13,6 +14,7 @@ from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
+import usage.migrations
 from usage.models import Meter, MeterKind, PriceVersion, Rate, RateCard
 from usage.models.prices import valid_tiers
 from workspaces.models import Workspace
@@ -250,3 +252,16 @@ def test_it_never_gives_two_changes_the_same_token(make_rate: Make) -> None:
 
     assert version().number == rolled_back.number
     assert version().token != rolled_back.token
+
+
+@pytest.mark.django_db(transaction=True)
+def test_it_can_be_taken_back_and_put_in_place_again(make_rate: Make, owner_connection: "psycopg2.extensions.connection") -> None:
+    make_rate()
+    guards = Path(usage.migrations.__file__).parent / "0002_price_guards.py"
+
+    with owner_connection.cursor() as cursor:
+        cursor.execute(guards.with_suffix(".reverse.sql").read_text())
+        cursor.execute("UPDATE usage_rate SET price_micros = 1")
+        cursor.execute(guards.with_suffix(".forward.sql").read_text())
+        with pytest.raises(psycopg2.errors.RestrictViolation):
+            cursor.execute("UPDATE usage_rate SET price_micros = 2")

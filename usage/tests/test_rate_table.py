@@ -25,7 +25,7 @@ def found(rates: RateTable, destination: str, *, at: datetime = NOW, meter: str 
 @st.composite
 def cards(draw: st.DrawFn, *, first_id: int) -> list[Rate]:
     """A card as the database lets it be: for one meter and prefix, times that follow each other with or without a gap."""
-    rates = []
+    rates: list[Rate] = []
     keys = draw(st.sets(st.tuples(st.sampled_from(["call_out", "message_out"]), st.text("12", max_size=4)), max_size=10))
     for meter, prefix in sorted(keys):
         days = sorted(draw(st.sets(st.integers(0, DAYS), min_size=1, max_size=6)))
