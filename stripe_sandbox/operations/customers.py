@@ -20,7 +20,8 @@ _FIELDS: dict[str, params.Kind] = {
     **params.EXPAND,
 }
 CREATE: dict[str, params.Kind] = {**_FIELDS, "payment_method": params.filled_text}
-UPDATE: dict[str, params.Kind] = _FIELDS
+# Stripe unsets an address that is updated to nothing, although its document does not say so.
+UPDATE: dict[str, params.Kind] = {**_FIELDS, "email": lambda value, path: value if value == "" else params.email(value, path)}
 LIST: dict[str, params.Kind] = {**params.PAGING, "created": params.range_of_times, "email": params.text}
 _PLAIN = ("address", "description", "email", "name", "phone", "preferred_locales")
 
@@ -71,6 +72,13 @@ def update(tx: Transaction, wish: dict[str, Any], *, customer: str) -> Document:
         tx.save(document)
         tx.emit("customer.updated", about=document, previous=changed)
     return public(document)
+
+
+def keep_email(tx: Transaction, customer: str | None, *, email: str) -> None:
+    """Checkout writes the payer's address to a customer who has none."""
+    document = tx.fetch("customer", object_id=customer) if customer else None
+    if document is not None and not document["email"]:
+        tx.save({**document, "email": email})
 
 
 def retrieve(tx: Transaction, wish: dict[str, Any], *, customer: str) -> Document:

@@ -22,6 +22,7 @@ def submit(tx: Transaction, session: Document, *, method: Document, payer: Payer
     """Pay, or save the method. Whatever comes of it stands in the session and its intent; a refusal in session['_decline']."""
     if session["customer"] is None and session["customer_creation"] == "always":
         session["customer"] = customers.create(tx, {"email": payer.email, "name": payer.name})["id"]
+    customers.keep_email(tx, session["customer"], email=payer.email)
     session["customer_details"] = checkout_sessions.details(email=payer.email, name=payer.name, address=payer.address)
     if payer.accepts_terms:
         session["consent"] = {"promotions": None, "terms_of_service": "accepted"}
