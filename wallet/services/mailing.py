@@ -1,6 +1,7 @@
 """Sends the e-mails in the outbox, each once."""
 
 from datetime import timedelta
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.mail import EmailMultiAlternatives
@@ -10,6 +11,7 @@ from django.template.loader import render_to_string
 from django.utils import timezone
 
 from wallet.alerts import alert
+from wallet.errors import LinkUnusable
 from wallet.models import Notice
 from wallet.services.notice_contexts import notice_context
 
@@ -25,22 +27,30 @@ def send_notice(notice_id: int) -> None:
     notice = _claim(notice_id)
     if notice is None:
         return
-    message = _message(notice)
     try:
-        message.send()
+        _message(notice).send()
     except OSError as error:  # Covers every SMTPException and every failure to connect.
-        _record_failure(notice, error)
-        return
-    Notice.objects.filter(pk=notice.pk).update(sent_at=Now(), next_attempt_at=None)
+        Notice.objects.filter(pk=notice.pk).update(last_error=str(error))
+    except LinkUnusable as error:
+        Notice.objects.filter(pk=notice.pk).update(last_error=str(error), next_attempt_at=None)
+    else:
+        Notice.objects.filter(pk=notice.pk).update(sent_at=Now(), next_attempt_at=None)
 
 
 @transaction.atomic
 def _claim(notice_id: int) -> Notice | None:
+    """Count the attempt before it is made; one that never succeeds is given up, whatever stops it."""
     notice = Notice.objects.select_for_update(skip_locked=True).filter(pk=notice_id, next_attempt_at__lte=Now()).first()
-    if notice is not None:
-        notice.next_attempt_at = timezone.now() + RETRY_AFTER * 2**notice.attempts
-        notice.attempts += 1
-        notice.save(update_fields=["next_attempt_at", "attempts"])
+    if notice is None:
+        return None
+    if notice.attempts >= ATTEMPTS_MAX:
+        notice.next_attempt_at = None
+        notice.save(update_fields=["next_attempt_at"])
+        alert("notice_given_up", notice=notice.pk, kind=notice.kind, wallet=notice.wallet_id, error=notice.last_error)
+        return None
+    notice.next_attempt_at = timezone.now() + RETRY_AFTER * 2**notice.attempts
+    notice.attempts += 1
+    notice.save(update_fields=["next_attempt_at", "attempts"])
     return notice
 
 
@@ -51,13 +61,8 @@ def _message(notice: Notice) -> EmailMultiAlternatives:
         body=render_to_string(f"emails/{notice.kind}.txt", context),
         from_email=settings.DEFAULT_FROM_EMAIL,
         to=[notice.recipient],
+        # The same mail sent twice, after a crash in between, is one mail to most mail programs.
+        headers={"Message-ID": f"<notice-{notice.pk}@{urlsplit(settings.SITE_URL).hostname}>"},
     )
     message.attach_alternative(render_to_string(f"emails/{notice.kind}.html", context), "text/html")
     return message
-
-
-def _record_failure(notice: Notice, error: OSError) -> None:
-    Notice.objects.filter(pk=notice.pk).update(last_error=str(error))
-    if notice.attempts >= ATTEMPTS_MAX:
-        Notice.objects.filter(pk=notice.pk).update(next_attempt_at=None)
-        alert("notice_given_up", notice=notice.pk, kind=notice.kind, wallet=notice.wallet_id)

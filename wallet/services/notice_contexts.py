@@ -3,14 +3,18 @@
 from django.conf import settings
 from django.urls import reverse
 
-from wallet.models import Notice, PaymentLink, TopUp
+from wallet.errors import LinkUnusable
+from wallet.models import Notice, Origin, PaymentLink, TopUp, Transfer
 from wallet.money import format_money
-from wallet.services.payment_links import payment_link_url
+from wallet.services.payment_links import LinkState, link_state, payment_link_url
+from wallet.services.settlement import top_up_key
 from workspaces.models import Workspace
+
+_HOW = {Origin.MANUAL: "Top-up", Origin.PAYMENT_LINK: "Payment link", Origin.AUTOMATIC: "Automatic payment"}
 
 
 def notice_context(notice: Notice) -> dict[str, object]:
-    """The template context of one notice."""
+    """The template context of one notice. Raises: LinkUnusable where there is nothing to tell any more."""
     workspace = Workspace.objects.get(pk=notice.wallet_id)
     context: dict[str, object] = {
         "workspace": workspace,
@@ -26,10 +30,12 @@ def _receipt(notice: Notice) -> dict[str, object]:
     wallet = top_up.wallet
     assert top_up.receipt_number is not None, "A receipt is told once the money is credited."
     assert top_up.resolved_at is not None, "top_up_is_open_or_resolved"
+    credit = Transfer.objects.get(wallet=wallet, idempotency_key=top_up_key(top_up))
     return {
         "top_up": top_up,
         "amount": format_money(top_up.amount_micros, currency=wallet.currency),
-        "balance": format_money(wallet.balance_micros, currency=wallet.currency),
+        "balance_after": format_money(credit.balance_after_micros, currency=wallet.currency),
+        "how": _HOW[Origin(top_up.origin)],
         "paid_at": top_up.resolved_at.astimezone(wallet.workspace.zone),
         "receipt_url": settings.SITE_URL + reverse("billing:receipt", args=[wallet.workspace.public_id, top_up.receipt_number]),
     }
@@ -37,6 +43,8 @@ def _receipt(notice: Notice) -> dict[str, object]:
 
 def _payment_link(notice: Notice) -> dict[str, object]:
     link = PaymentLink.objects.select_related("wallet__workspace", "created_by").get(pk=notice.reference, wallet_id=notice.wallet_id)
+    if link_state(link) is not LinkState.OPEN:
+        raise LinkUnusable("The payment link was used, withdrawn or over before it was mailed.")
     amount = format_money(link.amount_micros, currency=link.wallet.currency) if link.amount_micros else ""
     return {
         "link_url": payment_link_url(link),
