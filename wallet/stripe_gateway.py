@@ -46,6 +46,14 @@ def create_customer(*, name: str, workspace: str, idempotency_key: str) -> str:
         return _client().v1.customers.create({"name": name, "metadata": {"workspace": workspace}}, _under(idempotency_key)).id
 
 
+def forget_payer(customer_id: str) -> None:
+    """Take the mail address off the customer. Checkout writes the payer's there and shows it, unalterable, to the next one
+    (docs.stripe.com/api/checkout/sessions/create#create_checkout_session-customer). Raises: GatewayError.
+    """
+    with _our_errors():
+        _client().v1.customers.update(customer_id, {"email": ""})
+
+
 def retrieve_card(payment_method_id: str) -> CardDetails | None:
     """The card behind a payment method, or None where it is not a card. Raises: GatewayError."""
     with _our_errors():
@@ -197,6 +205,18 @@ def retrieve_checkout(session_id: str) -> Checkout:
     """The session as it stands, with its payment or card. Raises: GatewayError."""
     with _our_errors():
         return read_checkout(_client().v1.checkout.sessions.retrieve(session_id, {"expand": _CHECKOUT_PARTS}).to_dict())
+
+
+def find_checkout(*, customer_id: str, attempt_id: str, since: datetime) -> str | None:
+    """The id of the session with that attempt in its metadata, among the customer's since then. Raises: GatewayError."""
+    params: stripe.params.checkout.SessionListParams = {
+        "customer": customer_id,
+        "created": {"gte": int(since.timestamp())},
+        "limit": LIST_PAGE_SIZE,
+    }
+    with _our_errors():
+        listed = (read_checkout(session.to_dict()) for session in _all_pages(_client().v1.checkout.sessions.list(params)))
+        return next((session.id for session in listed if session.attempt_id == attempt_id), None)
 
 
 def expire_checkout(session_id: str) -> Checkout:

@@ -4,7 +4,9 @@ An attempt (TopUp to pay, CardSetup to connect a card) is committed before Strip
 idempotency key: a request that is sent again gets the same session (faults: A3, A4).
 """
 
+import time
 from datetime import timedelta
+from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
@@ -13,12 +15,13 @@ from django.urls import reverse
 from django.utils import timezone
 
 from wallet import stripe_gateway
-from wallet.errors import LinkUnusable, PaymentMismatch
+from wallet.alerts import alert
+from wallet.errors import Decline, GatewayUnavailable, LinkUnusable, PaymentMismatch
 from wallet.ledger import lock_wallet
 from wallet.models import OPEN_STATUSES, CardSetup, Origin, PaymentLink, TopUp
 from wallet.services.cards import save_card
 from wallet.services.payment_links import LinkState, link_state, mark_withdrawn, payment_link_token, payment_link_url
-from wallet.services.settlement import end_top_up, settle_payment
+from wallet.services.settlement import end_top_up, fail_top_up, settle_payment
 from wallet.services.top_ups import payment_metadata
 from wallet.services.wallets import stripe_customer
 from wallet.stripe_objects import Checkout
@@ -26,7 +29,13 @@ from wallet.stripe_objects import Checkout
 SESSION_LIFETIME = timedelta(hours=2)
 """Stripe allows 30 minutes to 24 hours. Short, so that a forgotten session is over soon; the link opens another."""
 SESSION_REUSED_UNTIL = timedelta(minutes=5)
+SESSION_OPENED_UNTIL = timedelta(minutes=31)
+"""So long before its end a session can still be opened, or brought back under its key: Stripe takes none of under 30 minutes."""
 SESSION_CHECK_AFTER = timedelta(minutes=2)
+LOOK_BACK = timedelta(hours=1)
+"""How far our clock may be ahead of Stripe's when a lost session is looked for."""
+BUSY_WAIT_SECONDS, BUSY_WAITS_MAX = 1.0, 4
+"""A second click finds Stripe busy with the first one's key, for as long as that takes."""
 
 Attempt = TopUp | CardSetup
 
@@ -43,7 +52,7 @@ def open_checkout(link: PaymentLink, *, saves_card: bool = False) -> str:
         _end(attempt)
         attempt = _attempt(link, saves_card=saves_card)
     if not attempt.checkout_url:
-        _open_session(link, attempt)
+        _open_session_once(attempt)
     return attempt.checkout_url
 
 
@@ -72,11 +81,12 @@ def withdraw_payment_link(link: PaymentLink) -> LinkState:
 
 def ask_after_checkout(attempt: Attempt) -> None:
     """Bring the attempt into step with its session at Stripe. Not inside a transaction. Raises: GatewayError."""
-    if attempt.checkout_session_id:
+    link = attempt.payment_link
+    assert link is not None, "Only payment links are paid in Checkout."
+    if link.withdrawn_at is not None or (not attempt.checkout_session_id and _time_left(attempt) <= timedelta(0)):
+        _end(attempt)
+    elif attempt.checkout_session_id:
         settle_checkout(stripe_gateway.retrieve_checkout(attempt.checkout_session_id), attempt=attempt)
-    elif attempt.checkout_expires_at is None or attempt.checkout_expires_at <= timezone.now():
-        # Its session, if one was ever made, is over, and its address was never shown to anybody.
-        _mark_over(attempt)
 
 
 def settle_checkout(checkout: Checkout, *, attempt: Attempt) -> None:
@@ -86,18 +96,24 @@ def settle_checkout(checkout: Checkout, *, attempt: Attempt) -> None:
     """
     if checkout.attempt_id != str(attempt.pk) or attempt.checkout_session_id not in (None, checkout.id):
         raise PaymentMismatch(f"The session {checkout.id} is not of the attempt {attempt.pk}.")
+    if attempt.checkout_session_id is None:
+        _remember_session(attempt, checkout)
     if isinstance(attempt, CardSetup):
         _settle_setup(checkout, attempt)
     elif checkout.payment is not None:
-        settle_payment(checkout.payment)
+        _settle_top_up(checkout, attempt)
     if checkout.status == "expired":
         _mark_over(attempt)
 
 
 def find_attempt(checkout: Checkout) -> Attempt | None:
-    """The attempt that the session belongs to, by its id in the session's metadata."""
+    """The attempt that the session belongs to, by its id in the session's metadata; None where that is no id of ours."""
+    try:
+        attempt_id = UUID(checkout.attempt_id)
+    except ValueError:
+        return None
     for model in (TopUp, CardSetup):
-        attempt = model.objects.select_related("wallet__workspace", "payment_link").filter(pk=checkout.attempt_id).first()
+        attempt = model.objects.select_related("wallet__workspace", "payment_link").filter(pk=attempt_id).first()
         if attempt is not None:
             return attempt
     return None
@@ -150,25 +166,57 @@ def _open_setup(link: PaymentLink) -> CardSetup:
 
 
 def _is_spent(attempt: Attempt, *, saves_card: bool) -> bool:
+    too_late = SESSION_REUSED_UNTIL if attempt.checkout_url else SESSION_OPENED_UNTIL
+    return _time_left(attempt) < too_late or (isinstance(attempt, TopUp) and attempt.saves_card != saves_card)
+
+
+def _time_left(attempt: Attempt) -> timedelta:
     assert attempt.checkout_expires_at is not None, "Attempts of links are made with the end of their session."
-    nearly_over = attempt.checkout_expires_at - timezone.now() < SESSION_REUSED_UNTIL
-    return nearly_over or (isinstance(attempt, TopUp) and attempt.saves_card != saves_card)
+    return attempt.checkout_expires_at - timezone.now()
 
 
 def _end(attempt: Attempt) -> None:
-    if attempt.checkout_session_id is None:
-        _open_session_of(attempt)  # Its answer may have been lost: the same key brings the session back, to be ended.
-    assert attempt.checkout_session_id is not None
-    settle_checkout(stripe_gateway.expire_checkout(attempt.checkout_session_id), attempt=attempt)
+    """See to it that the attempt's session, if there is one, cannot be paid any more."""
+    session_id = attempt.checkout_session_id or _lost_session(attempt)
+    if session_id is None:
+        _mark_over(attempt)
+    else:
+        settle_checkout(stripe_gateway.expire_checkout(session_id), attempt=attempt)
 
 
-def _open_session_of(attempt: Attempt) -> None:
-    assert attempt.payment_link is not None, "Only payment links are paid in Checkout."
-    _open_session(attempt.payment_link, attempt)
+def _lost_session(attempt: Attempt) -> str | None:
+    """The session whose answer was lost: its key brings it back while Stripe would open it, later it is looked for."""
+    if _time_left(attempt) >= SESSION_OPENED_UNTIL:
+        _open_session(attempt)
+        return attempt.checkout_session_id
+    return stripe_gateway.find_checkout(
+        customer_id=stripe_customer(attempt.wallet), attempt_id=str(attempt.pk), since=attempt.created_at - LOOK_BACK
+    )
 
 
-def _open_session(link: PaymentLink, attempt: Attempt) -> None:
+def _open_session_once(attempt: Attempt) -> None:
+    """Open the session, or wait for the one that another click is just opening."""
+    for _ in range(BUSY_WAITS_MAX):
+        try:
+            return _open_session(attempt)
+        except GatewayUnavailable:
+            time.sleep(BUSY_WAIT_SECONDS)
+            attempt.refresh_from_db(fields=["checkout_session_id", "checkout_url"])
+            if attempt.checkout_url:
+                return None
+    return _open_session(attempt)
+
+
+def _open_session(attempt: Attempt) -> None:
+    link = attempt.payment_link
+    assert link is not None, "Only payment links are paid in Checkout."
+    # Stripe keeps the mail address of the last payer at the customer, and would show it to the next one.
+    stripe_gateway.forget_payer(stripe_customer(link.wallet))
     session = _payment_session(link, attempt) if isinstance(attempt, TopUp) else _card_session(link, attempt)
+    _remember_session(attempt, session)
+
+
+def _remember_session(attempt: Attempt, session: Checkout) -> None:
     attempt.checkout_session_id, attempt.checkout_url = session.id, session.url
     attempt.save(update_fields=["checkout_session_id", "checkout_url"])
 
@@ -205,9 +253,23 @@ def _return_url(link: PaymentLink) -> str:
     return settings.SITE_URL + reverse("billing:pay_return", args=[payment_link_token(link)])
 
 
+def _settle_top_up(checkout: Checkout, top_up: TopUp) -> None:
+    payment = checkout.payment
+    assert payment is not None
+    settle_payment(payment)
+    if checkout.status == "complete" and payment.status == "requires_payment_method":
+        # A bank debit that came back: a completed session takes no second try (faults: A14).
+        fail_top_up(top_up.pk, decline=payment.decline or Decline(code="payment_failed"), payment_id=payment.id)
+
+
 @transaction.atomic
 def _settle_setup(checkout: Checkout, attempt: CardSetup) -> None:
-    if checkout.status != "complete" or checkout.card is None:
+    if checkout.status != "complete":
+        return
+    if checkout.card is None:
+        # Something that we cannot charge, which Stripe's dashboard has to be told not to offer.
+        alert("connected_no_card", card_setup=attempt.pk, wallet=attempt.wallet_id)
+        _mark_over(attempt)
         return
     link = attempt.payment_link
     card = save_card(attempt.wallet_id, checkout.card, connected_by=link.created_by)

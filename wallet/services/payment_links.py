@@ -6,6 +6,7 @@ although the database holds a hash only: a stolen copy of the database opens no 
 
 import hmac
 from base64 import urlsafe_b64encode
+from collections.abc import Sequence
 from datetime import timedelta
 from enum import StrEnum
 from hashlib import sha256
@@ -109,9 +110,20 @@ def find_payment_link(token: str) -> PaymentLink:
 
 def link_state(link: PaymentLink) -> LinkState:
     """Whether the link can be used now; time-outs count from the moment they pass."""
+    return link_states([link])[link.pk]
+
+
+def link_states(links: Sequence[PaymentLink]) -> dict[UUID, LinkState]:
+    """The same for many at once, in one query."""
+    waiting = (TopUp.Status.PROCESSING, TopUp.Status.MANUAL_REVIEW)
+    processing = set(TopUp.objects.filter(payment_link__in=links, status__in=waiting).values_list("payment_link_id", flat=True))
+    return {link.pk: _state(link, is_processing=link.pk in processing) for link in links}
+
+
+def _state(link: PaymentLink, *, is_processing: bool) -> LinkState:
     if link.used_at is not None:
         return LinkState.USED
-    if link.top_ups.filter(status__in=(TopUp.Status.PROCESSING, TopUp.Status.MANUAL_REVIEW)).exists():
+    if is_processing:
         return LinkState.PROCESSING
     if link.withdrawn_at is not None:
         return LinkState.WITHDRAWN
@@ -126,9 +138,12 @@ def email_payment_link(link: PaymentLink, *, recipient: str) -> None:
         notify(link.wallet_id, kind=Notice.Kind.PAYMENT_LINK, reference=str(link.pk), recipient=recipient)
 
 
+@transaction.atomic
 def mark_withdrawn(link: PaymentLink) -> None:
-    """Close the link for new payers. What was paid already is still credited."""
-    PaymentLink.objects.filter(pk=link.pk, used_at=None, withdrawn_at=None).update(withdrawn_at=Now())
+    """Close the link for new payers, and have the sweep end its session if nobody else does. What was paid is still credited."""
+    if PaymentLink.objects.filter(pk=link.pk, used_at=None, withdrawn_at=None).update(withdrawn_at=Now()):
+        for attempts in (link.top_ups, link.card_setups):
+            attempts.filter(next_check_at__isnull=False).update(next_check_at=Now())
     link.refresh_from_db(fields=["withdrawn_at", "used_at"])
 
 

@@ -13,7 +13,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from wallet.alerts import alert
-from wallet.errors import Decline, UnknownPayment
+from wallet.errors import Decline, PaymentMismatch, UnknownPayment
 from wallet.ledger import Entry, lock_wallet, post
 from wallet.models import Account, Card, Kind, Notice, Origin, PaymentLink, TopUp, Wallet
 from wallet.services.cards import save_card
@@ -21,7 +21,7 @@ from wallet.services.notices import notify_admins
 from wallet.stripe_objects import CardDetails, Payment
 
 Status = TopUp.Status
-_STATUS_AT_STRIPE = {"processing": Status.PROCESSING, "requires_action": Status.REQUIRES_ACTION, "canceled": Status.CANCELED}
+_STATUS_AT_STRIPE = {"processing": Status.PROCESSING, "requires_action": Status.REQUIRES_ACTION}
 _LABELS = {
     Origin.MANUAL: (Kind.TOP_UP, "Top-up"),
     Origin.PAYMENT_LINK: (Kind.TOP_UP, "Top-up by payment link"),
@@ -43,7 +43,7 @@ def settle_payment(payment: Payment) -> TopUp:
         return top_up
     wallet = lock_wallet(top_up.wallet_id)
     if mismatch := _mismatch(payment, top_up=top_up, wallet=wallet):
-        return _send_to_review(top_up, mismatch)
+        return _send_to_review(top_up, payment, mismatch=mismatch)
     top_up.payment_intent_id = payment.id
     if payment.succeeded:
         return _credit(top_up, payment)
@@ -77,6 +77,23 @@ def end_top_up(top_up_id: UUID | str, *, status: TopUp.Status) -> TopUp:
     return top_up
 
 
+def lock_credited_top_up(payment_id: str, *, currency: str) -> TopUp:
+    """The top-up that the payment was credited to, for what takes money of it back. Inside the caller's transaction.
+
+    Locks: top-up → wallet. Raises: UnknownPayment where the payment has no top-up; PaymentMismatch where it was never
+    credited, so that nothing may be taken back, or where the currency is not the wallet's.
+    """
+    top_up = TopUp.objects.select_for_update().filter(payment_intent_id=payment_id).first() if payment_id else None
+    if top_up is None:
+        raise UnknownPayment(f"No top-up stands for the payment {payment_id}.")
+    wallet = lock_wallet(top_up.wallet_id)
+    if top_up.status != Status.SUCCEEDED:
+        raise PaymentMismatch(f"The payment {payment_id} was never credited: its top-up {top_up.pk} is {top_up.status}.")
+    if currency != wallet.currency:
+        raise PaymentMismatch(f"What is taken back of the payment {payment_id} is in {currency}, not in {wallet.currency}.")
+    return top_up
+
+
 @transaction.atomic
 def adopt_payment(payment: Payment) -> TopUp | None:
     """Credit a payment that is ours by its metadata although its row is missing, or stands for another payment.
@@ -95,6 +112,11 @@ def adopt_payment(payment: Payment) -> TopUp | None:
     if is_new:
         alert("payment_adopted", payment=payment.id, top_up=top_up.pk, wallet=wallet.pk)
     return settle_payment(payment)
+
+
+def top_up_key(top_up: TopUp) -> str:
+    """The ledger key of the top-up's one credit."""
+    return f"top-up:{top_up.pk}"
 
 
 def _locked_top_up(payment: Payment) -> TopUp:
@@ -124,12 +146,12 @@ def _mismatch(payment: Payment, *, top_up: TopUp, wallet: Wallet) -> str:
     return ", ".join(f"{name} {found!r} instead of {wanted!r}" for name, (found, wanted) in expected.items() if found != wanted)
 
 
-def _send_to_review(top_up: TopUp, mismatch: str) -> TopUp:
-    alert("payment_mismatch", top_up=top_up.pk, wallet=top_up.wallet_id, mismatch=mismatch)
+def _send_to_review(top_up: TopUp, payment: Payment, *, mismatch: str) -> TopUp:
+    alert("payment_mismatch", top_up=top_up.pk, wallet=top_up.wallet_id, payment=payment.id, mismatch=mismatch)
+    top_up.payment_intent_id = payment.id
     if top_up.is_open:
         top_up.status, top_up.next_check_at = Status.MANUAL_REVIEW, None
-        top_up.failure_message = f"Stripe reports {mismatch}."
-        top_up.save(update_fields=["status", "next_check_at", "failure_message"])
+    top_up.save(update_fields=["status", "next_check_at", "payment_intent_id"])
     return top_up
 
 
@@ -149,12 +171,13 @@ def _credit(top_up: TopUp, payment: Payment) -> TopUp:
                 kind=kind,
                 reference=str(top_up.pk),
                 description=f"{label} · {paid_with}" if paid_with else label,
-                happened_at=timezone.now(),
-                idempotency_key=f"top-up:{top_up.pk}",
+                happened_at=payment.created_at,
+                idempotency_key=top_up_key(top_up),
             )
         ],
     )
     top_up.card, top_up.paid_with, top_up.receipt_number = card or top_up.card, paid_with, _next_receipt_number()
+    _record_decline(top_up, _NO_DECLINE)
     _resolve(top_up, Status.SUCCEEDED)
     if top_up.payment_link_id is not None:
         PaymentLink.objects.filter(pk=top_up.payment_link_id, used_at=None).update(used_at=Now())
@@ -189,10 +212,19 @@ def _follow(top_up: TopUp, payment: Payment) -> None:
     elif payment.status == "canceled":
         _resolve(top_up, Status.CANCELED)
     else:
-        top_up.status = _STATUS_AT_STRIPE.get(payment.status, top_up.status)
+        if top_up.status != Status.MANUAL_REVIEW:
+            top_up.status = _status_while_open(top_up, payment)
         top_up.save(update_fields=["status", "payment_intent_id", *_DECLINE_FIELDS])
 
 
+def _status_while_open(top_up: TopUp, payment: Payment) -> TopUp.Status:
+    """An answer may be older than what the row knows: back from processing leads only the end of its session (checkout.py)."""
+    if payment.status == "requires_payment_method" and top_up.status == Status.REQUIRES_ACTION:
+        return Status.CREATED
+    return _STATUS_AT_STRIPE.get(payment.status, Status(top_up.status))
+
+
+_NO_DECLINE = Decline(code="")
 _DECLINE_FIELDS = ("decline_code", "advice_code", "network_decline_code", "failure_message")
 
 

@@ -1,5 +1,7 @@
 """Opening wallets, and their customer at Stripe."""
 
+from hashlib import sha256
+
 from wallet import stripe_gateway
 from wallet.models import Wallet
 from wallet.money import currency_of
@@ -27,9 +29,10 @@ def stripe_customer(wallet: Wallet) -> str:
     """
     if wallet.stripe_customer_id:
         return wallet.stripe_customer_id
-    customer_id = stripe_gateway.create_customer(
-        name=wallet.workspace.name, workspace=wallet.workspace.public_id, idempotency_key=f"cust-{wallet.workspace.public_id}"
-    )
+    name, public_id = wallet.workspace.name, wallet.workspace.public_id
+    # A workspace that was renamed meanwhile asks for something else, which Stripe refuses under the same key.
+    key = f"cust-{public_id}-{sha256(name.encode()).hexdigest()[:8]}"
+    customer_id = stripe_gateway.create_customer(name=name, workspace=public_id, idempotency_key=key)
     Wallet.objects.filter(pk=wallet.pk, stripe_customer_id=None).update(stripe_customer_id=customer_id)
     wallet.refresh_from_db(fields=["stripe_customer_id"])
     assert wallet.stripe_customer_id is not None
