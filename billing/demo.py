@@ -123,6 +123,7 @@ def _top_up(wallet: Wallet, when: datetime, *, requested_by: User) -> Entry:
         amount_micros=TOP_UP_MICROS,
         status=TopUp.Status.SUCCEEDED,
         request_id=f"demo:{number}",
+        payment_intent_id=f"pi_demo_{number}",
         requested_by=requested_by,
         receipt_number=f"W-{number:06d}",
         paid_with=paid_with,

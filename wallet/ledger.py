@@ -49,14 +49,16 @@ class Entry:
 def lock_wallet(wallet_id: int) -> Wallet:
     """The wallet, read under its row lock, which lasts until the transaction ends.
 
+    Rows that only name the wallet may be added meanwhile: its key never changes, so they need not wait.
     Locks: wallet; after webhook event and top-up, never before them. Raises: Wallet.DoesNotExist.
     """
-    return Wallet.objects.select_for_update().get(pk=wallet_id)
+    return Wallet.objects.select_for_update(no_key=True).get(pk=wallet_id)
 
 
 def lock_wallets(wallet_ids: Iterable[int]) -> dict[int, Wallet]:
     """Several wallets by id, locked in the order of their ids, so that two batches never wait for each other in a circle."""
-    return {wallet.pk: wallet for wallet in Wallet.objects.select_for_update().filter(pk__in=set(wallet_ids)).order_by("pk")}
+    locked = Wallet.objects.select_for_update(no_key=True).filter(pk__in=set(wallet_ids)).order_by("pk")
+    return {wallet.pk: wallet for wallet in locked}
 
 
 @transaction.atomic
@@ -67,7 +69,7 @@ def post(wallet_id: int, entries: Sequence[Entry]) -> list[Transfer]:
     below zero: whether money may be spent is decided before, by a hold.
 
     Locks: wallet. Idempotent by: each entry's key, in its wallet.
-    Raises: IdempotencyConflict, with nothing posted, when a key comes with other content; ValueError over ENTRIES_MAX.
+    Raises: IdempotencyConflict, with nothing posted, when a key comes with other content; ValueError as post_new does.
     """
     wallet = lock_wallet(wallet_id)
     standing = {transfer.idempotency_key: transfer for transfer in _rows_of_keys(wallet, entries)}
@@ -82,20 +84,20 @@ def post_new(wallets: Mapping[int, Wallet], entries: Mapping[int, Sequence[Entry
 
     `wallets` (from lock_wallet or lock_wallets) carry the new sums afterwards. The caller has made sure, under these
     locks, that no key stands yet: a key that does is refused by the database, and nothing is posted.
-    Raises: ValueError over ENTRIES_MAX; IntegrityError for a key that stands.
+    Raises: ValueError over ENTRIES_MAX, or for a `posted_at` older than the row before it; IntegrityError for a key that stands.
     """
     count = sum(len(batch) for batch in entries.values())
     if count > ENTRIES_MAX:
         raise ValueError(f"At most {ENTRIES_MAX} entries in one call, not {count}.")
     if not count:
         return
-    credit = _GivenCredit(wallets, entries)
-    lines = _Lines()
-    for wallet_id, batch in entries.items():
-        _chain(wallets[wallet_id], batch, credit, lines)
+    growing = [wallets[wallet_id] for wallet_id, batch in entries.items() if batch]
+    credit, clock, lines = _GivenCredit(wallets, entries), _BookClock(growing), _Lines()
+    for wallet in growing:
+        _chain(wallet, entries[wallet.pk], credit, clock, lines)
     lines.copy()
     credit.save()
-    _save_sums([wallets[wallet_id] for wallet_id, batch in entries.items() if batch])
+    _save_sums(growing)
 
 
 def _rows_of_keys(wallet: Wallet, entries: Sequence[Entry]) -> Iterable[Transfer]:
@@ -116,7 +118,7 @@ def _fresh(entries: Sequence[Entry], standing: Mapping[str, Transfer]) -> list[E
     return fresh
 
 
-def _chain(wallet: Wallet, entries: Sequence[Entry], credit: "_GivenCredit", lines: "_Lines") -> None:
+def _chain(wallet: Wallet, entries: Sequence[Entry], credit: "_GivenCredit", clock: "_BookClock", lines: "_Lines") -> None:
     """Give each entry its place in the book; the wallet's lock is held."""
     available_before = wallet.available_micros
     for entry in entries:
@@ -126,7 +128,7 @@ def _chain(wallet: Wallet, entries: Sequence[Entry], credit: "_GivenCredit", lin
             wallet.balance_micros += entry.amount_micros
         elif entry.debit == Account.WALLET:
             wallet.balance_micros -= entry.amount_micros
-        lines.add(wallet, entry, promotion_micros=promotion_micros)
+        lines.add(wallet, entry, promotion_micros=promotion_micros, posted_at=clock.time_of(wallet, entry))
     wallet.note_availability(before_micros=available_before, now=timezone.now())
 
 
@@ -146,33 +148,53 @@ def _save_sums(wallets: Sequence[Wallet]) -> None:
         )
 
 
+class _BookClock:
+    """When each row is booked: by the database's clock, and never before the row above it, even where the clock was set back."""
+
+    def __init__(self, wallets: Sequence[Wallet]) -> None:
+        with connection.cursor() as cursor:
+            # After the lock, in a statement of its own: one that had to wait for the lock would not see what was booked meanwhile.
+            cursor.execute(
+                """
+                SELECT book.wallet_id, transfer.posted_at, clock_timestamp()
+                FROM unnest(%s::bigint[], %s::bigint[]) AS book (wallet_id, seq)
+                LEFT JOIN wallet_transfer AS transfer ON transfer.wallet_id = book.wallet_id AND transfer.seq = book.seq
+                """,
+                [[wallet.pk for wallet in wallets], [wallet.last_seq for wallet in wallets]],
+            )
+            rows = cursor.fetchall()
+        self.now: datetime = rows[0][2]
+        self.newest: dict[int, datetime] = {wallet_id: posted_at for wallet_id, posted_at, _ in rows if posted_at is not None}
+
+    def time_of(self, wallet: Wallet, entry: Entry) -> datetime:
+        newest = self.newest.get(wallet.pk)
+        posted_at = entry.posted_at or (self.now if newest is None else max(self.now, newest))
+        if newest is not None and posted_at < newest:
+            raise ValueError(f"A row of {posted_at} cannot follow one of {newest}: it would be older than the row before it.")
+        self.newest[wallet.pk] = posted_at
+        return posted_at
+
+
 class _Lines:
     """Rows on their way into wallet_transfer by COPY, the quickest way there is to add one row or ten thousand."""
 
-    COLUMNS = (
-        "wallet_id, seq, debit, credit, amount_micros, promotion_micros, balance_after_micros, kind, reference, description, "
-        "happened_at, idempotency_key"
+    TARGET = (
+        "wallet_transfer (wallet_id, seq, debit, credit, amount_micros, promotion_micros, balance_after_micros, kind, reference, "
+        "description, happened_at, posted_at, idempotency_key)"
     )
 
     def __init__(self) -> None:
-        self.booked_now: list[str] = []
-        self.taken_over: list[str] = []
+        self.lines: list[str] = []
 
-    def add(self, wallet: Wallet, entry: Entry, *, promotion_micros: int) -> None:
-        line = (
+    def add(self, wallet: Wallet, entry: Entry, *, promotion_micros: int, posted_at: datetime) -> None:
+        self.lines.append(
             f"{wallet.pk}\t{wallet.last_seq}\t{entry.debit}\t{entry.credit}\t{entry.amount_micros}\t{promotion_micros}\t{wallet.balance_micros}"
             f"\t{copy_text(entry.kind)}\t{copy_text(entry.reference)}\t{copy_text(entry.description)}\t{entry.happened_at.isoformat()}"
-            f"\t{copy_text(entry.idempotency_key)}"
+            f"\t{posted_at.isoformat()}\t{copy_text(entry.idempotency_key)}"
         )
-        if entry.posted_at is None:
-            self.booked_now.append(line)
-        else:
-            self.taken_over.append(f"{line}\t{entry.posted_at.isoformat()}")
 
     def copy(self) -> None:
-        # A book that is taken over is older than what is booked now, and posted_at must not fall.
-        copy_rows(f"wallet_transfer ({self.COLUMNS}, posted_at)", self.taken_over)
-        copy_rows(f"wallet_transfer ({self.COLUMNS})", self.booked_now)
+        copy_rows(self.TARGET, self.lines)
 
 
 _COPY_ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r", "\0": ""})
@@ -186,7 +208,8 @@ def copy_text(text: str) -> str:
 def copy_rows(target: str, lines: Sequence[str]) -> None:
     """COPY lines of tab-separated, escaped columns into `target`, a table with its columns, written by us and never by a user."""
     if lines:
-        with connection.cursor() as cursor:
+        # Django does not translate what COPY raises unless it is asked to.
+        with connection.wrap_database_errors, connection.cursor() as cursor:
             cursor.copy_expert(f"COPY {target} FROM STDIN", StringIO("\n".join(lines) + "\n"))
 
 
