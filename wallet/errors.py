@@ -11,6 +11,7 @@ WalletError
 │   ├── CardInUse                 removal refused while something needs the card
 │   ├── LinkUnusable              expired, withdrawn or used
 │   ├── TooManyAttempts
+│   ├── CurrencyFixed             a wallet's currency never changes
 │   └── RefundTooLarge
 ├── IdempotencyConflict           a key seen before, with other content
 ├── AlreadyResolved               a hold or top-up that has its final state
@@ -97,6 +98,16 @@ class TooManyAttempts(WalletRefusal):
     """A limit against card testing was reached."""
 
     code = "too_many_attempts"
+
+
+class CurrencyFixed(WalletRefusal):
+    """The workspace has a wallet in another currency already."""
+
+    code = "currency_fixed"
+
+    def __init__(self, *, currency: str) -> None:
+        super().__init__(f"The workspace's wallet is in {currency}, and a wallet's currency never changes.")
+        self.currency = currency
 
 
 class RefundTooLarge(WalletRefusal):

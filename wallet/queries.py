@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from uuid import UUID
 
 from django.db.models import Q, QuerySet
 from django.utils import timezone
@@ -84,6 +85,27 @@ def open_payment_links(wallet: Wallet) -> "QuerySet[PaymentLink]":
     """Links that somebody may still pay or connect a card with, newest first."""
     links = PaymentLink.objects.filter(wallet=wallet, used_at=None, withdrawn_at=None, expires_at__gt=timezone.now())
     return links.select_related("created_by").order_by("-created_at")[:OPEN_LINKS_MAX]
+
+
+@dataclass(frozen=True)
+class LinkPage:
+    """Payment links, newest first; `next_before` asks for those after them, None where there are no more."""
+
+    links: list[PaymentLink]
+    next_before: UUID | None
+
+
+def payment_links_page(wallet: Wallet, *, before: UUID | None = None, limit: int = PAGE_ROWS) -> LinkPage:
+    """One page of all links ever made, below the link `before`: one that is not the wallet's gives none."""
+    limit = min(limit, PAGE_ROWS_MAX)
+    links = PaymentLink.objects.filter(wallet=wallet).select_related("wallet").order_by("-created_at", "-pk")
+    if before is not None:
+        last = links.filter(pk=before).first()
+        if last is None:
+            return LinkPage([], None)
+        links = links.filter(Q(created_at__lt=last.created_at) | Q(created_at=last.created_at, pk__lt=last.pk))
+    found = list(links[: limit + 1])
+    return LinkPage(found[:limit], found[limit - 1].pk if len(found) > limit else None)
 
 
 def open_top_ups(wallet: Wallet) -> "QuerySet[TopUp]":

@@ -12,6 +12,8 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 # What must not stand in a log, wherever it came from: an address, a header, an exception's text.
 _SECRETS = (
     (re.compile(r"\b((?:sk|rk)_(?:live|test)|whsec)_\w+"), r"\1_…"),
+    # An API key's beginning is shown on its page too, to recognise it by.
+    (re.compile(r"\b(wk_(?:live|test)_[0-9a-f]{8})_[\w-]+"), r"\1_…"),
     # Tokens of payment links and invitations, and the keys in mailed links: whatever long text stands alone in a path. A UUID stays.
     (re.compile(r"(?<=/pay/)[\w-]{12,}"), "…"),
     (re.compile(r"(?<=/)[\w:.-]{38,}"), "…"),

@@ -20,6 +20,12 @@ def send_invitation(invitation_id: int) -> None:
         logger.warning("invitation_not_sent", invitation=invitation_id, error=str(error))
 
 
+@shared_task(name="workspaces.tasks.forget_old_requests")
+def forget_old_requests() -> None:
+    """Removes kept answers that nobody asks for any more."""
+    services.forget_old_requests()
+
+
 @shared_task(name="workspaces.tasks.sweep_invitations")
 def sweep_invitations() -> None:
     """Sends what waits: after a lost message, a killed worker or a mail server that was away."""

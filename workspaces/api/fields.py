@@ -1,13 +1,16 @@
 """What requests and answers are made of: strict bodies, amounts, instants, subjects, pages. No float is ever accepted."""
 
+import re
 from datetime import UTC, datetime
 from typing import Annotated, Any, Generic, TypeVar
 
-from ninja import Path, Schema
+from ninja import Path, Query, Schema
 from pydantic import AfterValidator, AwareDatetime, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
 
 MICROS_MAX = 2**63 - 1
 PAGE_ROWS_MAX = 500
+_DIGITS_MAX = 19
+_ISO_8601 = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(:[0-9]{2}([.,][0-9]{1,6})?)?(Z|[+-][0-9]{2}:[0-9]{2})")
 
 Item = TypeVar("Item")
 
@@ -36,13 +39,27 @@ def _plain(text: str) -> str:
     return text
 
 
-def _text_or_refusal(value: Any) -> Any:
-    if not isinstance(value, str):
-        raise ValueError("Give a text in quotation marks.")
-    return value
+def _ascii_digits(text: Any) -> Any:
+    if isinstance(text, str) and not (text.isascii() and text.isdigit() and len(text) <= _DIGITS_MAX):
+        raise ValueError("Give a whole number in the digits 0 to 9.")
+    return text
 
 
-Text = Annotated[str, BeforeValidator(_text_or_refusal), AfterValidator(_plain)]
+def _iso_8601(text: Any) -> Any:
+    # Otherwise a bare number would be taken for seconds since 1970, or for milliseconds, by its size.
+    if not isinstance(text, str) or not _ISO_8601.fullmatch(text):
+        raise ValueError("Give a moment as in 2026-11-20T09:30:00Z; in an address, write a plus sign as %2B.")
+    return text
+
+
+def _utc(moment: datetime) -> datetime:
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("That is outside the years 1 to 9999.") from None
+
+
+Text = Annotated[str, AfterValidator(_plain)]
 """One line of printable text."""
 
 AmountMicros = Annotated[
@@ -68,9 +85,18 @@ Instant = Annotated[
 """A moment in an answer: ISO 8601 in UTC, to the microsecond."""
 
 Moment = Annotated[
-    AwareDatetime, Field(description="ISO 8601 with its offset, as in 2026-11-20T09:30:00Z.", examples=["2026-11-20T09:30:00Z"])
+    AwareDatetime,
+    BeforeValidator(_iso_8601),
+    AfterValidator(_utc),
+    Field(description="ISO 8601 with its offset, as in 2026-11-20T09:30:00Z.", examples=["2026-11-20T09:30:00Z"]),
 ]
-"""A moment that a caller sends; one without an offset could mean any of 38 moments, and is refused."""
+"""A moment that a caller sends. Without its offset nobody knows which it is: refused."""
+
+OptionalMoment = Annotated[Moment | None, Query(None, description="ISO 8601 with its offset, as in 2026-11-20T09:30:00Z.")]
+"""A moment in the address."""
+
+Limit = Annotated[int, BeforeValidator(_ascii_digits), Query(50, ge=1, le=PAGE_ROWS_MAX, description="Rows on a page, at most.")]
+"""How long a page may be."""
 
 Subject = Annotated[
     str,

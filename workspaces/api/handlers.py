@@ -68,7 +68,7 @@ def _finding(error: dict[str, Any]) -> dict[str, str]:
     if source == "body":
         # The first step is the name of the view's own argument.
         return {"detail": detail, "pointer": "#" + "".join(f"/{_escaped(str(step))}" for step in path[1:])}
-    return {"detail": detail, "parameter": str(path[-1]) if path else source}
+    return {"detail": detail, "parameter": next((step for step in reversed(path) if isinstance(step, str)), source)}
 
 
 def _escaped(step: str) -> str:

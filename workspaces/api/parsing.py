@@ -23,11 +23,11 @@ class JsonParser(Parser):
 
 
 def parse_json(body: bytes, *, bytes_max: int) -> Any:
-    """The value of a body. NaN and Infinity are no JSON. Raises: TooLarge, Malformed."""
+    """The value of a body, in UTF-8. NaN and Infinity are no JSON. Raises: TooLarge, Malformed."""
     if len(body) > bytes_max:
         raise TooLarge(f"At most {bytes_max} bytes, not {len(body)}.")
     try:
-        return json.loads(body, parse_constant=_refuse)
+        return json.loads(body.decode(), parse_constant=_refuse)
     except (ValueError, RecursionError) as error:
         raise Malformed(f"The body is not valid JSON: {error}.") from error
 

@@ -38,6 +38,9 @@ CODES: dict[str, Code] = {
     "key_in_address": Code(
         401, "Key in the address", "A key was sent in the address, where logs keep it. Revoke it, and send the new one in the header."
     ),
+    "https_required": Code(
+        403, "HTTPS required", "The request came without TLS. Use HTTPS, and replace the key that was sent in the clear."
+    ),
     "scope_missing": Code(403, "Scope missing", "The key is valid and may not do this. Make one with the scope that is named."),
     "not_found": Code(404, "Not found", "It does not exist, or is not within this key's reach: the answer is the same on purpose."),
     "method_not_allowed": Code(405, "Method not allowed", "The address exists, for the methods in the Allow header."),
@@ -47,6 +50,7 @@ CODES: dict[str, Code] = {
     "idempotency_conflict": Code(
         409, "Idempotency conflict", "This Idempotency-Key was used before for something else. Nothing was done: use a new key."
     ),
+    "external_id_refused": Code(422, "External id refused", "Use letters, digits and . _ : @ | ~ + = -, with no ws_ in front."),
     "rate_limited": Code(429, "Too many requests", "More requests than the key's rate. Wait as long as Retry-After says."),
     "unavailable": Code(503, "Unavailable", "Nothing was done. Send the same again after Retry-After, with the same Idempotency-Key."),
     "error": Code(500, "Internal error", "A bug of ours, and logged: quote X-Request-ID. Sending the same again is safe."),

@@ -8,13 +8,14 @@ from workspaces.services.invitations import (
     find_invitation,
     invitation_token,
     invite_member,
+    invite_owner,
     resend_invitation,
     revoke_invitation,
     send_invitation,
 )
 from workspaces.services.members import change_role, leave_workspace, note_opened, remove_member
 from workspaces.services.users import add_user, rename_user
-from workspaces.services.workspaces import change_time_zone, create_workspace, rename_workspace
+from workspaces.services.workspaces import change_time_zone, create_workspace, provide_workspace, rename_workspace
 
 __all__ = [
     "NewApiKey",
@@ -31,10 +32,12 @@ __all__ = [
     "hashed",
     "invitation_token",
     "invite_member",
+    "invite_owner",
     "keep_answer",
     "leave_workspace",
     "note_opened",
     "note_use",
+    "provide_workspace",
     "remove_member",
     "rename_user",
     "rename_workspace",

@@ -51,6 +51,23 @@ def invite_member(workspace: Workspace, *, by: Membership, email: str, role: Rol
 
 
 @transaction.atomic
+def invite_owner(workspace: Workspace, *, email: str) -> Invitation | None:
+    """Offers ownership to an address, for a workspace that the platform made and nobody is in; None where somebody is or may come.
+
+    Locks: workspace. Idempotent by: an open invitation.
+    """
+    workspace = locking.lock_workspace(workspace)
+    if workspace.memberships.exists() or workspace.invitations.filter(accepted_at=None, revoked_at=None, expires_at__gt=Now()).exists():
+        return None
+    workspace.invitations.filter(accepted_at=None, revoked_at=None).update(revoked_at=Now())
+    invitation = Invitation.objects.create(
+        workspace=workspace, email=email.strip(), role=Role.OWNER, invited_by=None, expires_at=timezone.now() + INVITATION_LIFETIME
+    )
+    wake("workspaces.tasks.send_invitation", invitation.pk)
+    return invitation
+
+
+@transaction.atomic
 def resend_invitation(invitation: Invitation, *, by: Membership) -> None:
     """Sends a new link, which lasts from now on; the old one stops working.
 

@@ -2,8 +2,9 @@
 
 from django.db import transaction
 
-from workspaces.errors import TooManyWorkspaces
+from workspaces.errors import ExternalIdRefused, TooManyWorkspaces
 from workspaces.models import Membership, Role, User, Workspace, valid_time_zone
+from workspaces.queries import is_external_id
 
 # Far above what anyone runs by hand, low enough that a script cannot fill the database with empty wallets.
 WORKSPACES_OWNED_MAX = 50
@@ -19,6 +20,19 @@ def create_workspace(user: User, *, name: str, time_zone: str) -> Workspace:
     workspace = Workspace.objects.create(name=name.strip(), time_zone=time_zone)
     Membership.objects.create(workspace=workspace, user=user, role=Role.OWNER)
     return workspace
+
+
+@transaction.atomic
+def provide_workspace(external_id: str, *, name: str, time_zone: str) -> tuple[Workspace, bool]:
+    """The platform's workspace of that id, made with this name and zone if there is none; and whether it was made now.
+
+    It has no members until its owner accepts an invitation. Idempotent by: `external_id`.
+    Raises: ExternalIdRefused, ValidationError (time zone).
+    """
+    if not is_external_id(external_id):
+        raise ExternalIdRefused
+    valid_time_zone(time_zone)
+    return Workspace.objects.get_or_create(external_id=external_id, defaults={"name": name.strip(), "time_zone": time_zone})
 
 
 def rename_workspace(workspace: Workspace, *, name: str) -> None:
