@@ -30,7 +30,7 @@ class Migration(migrations.Migration):
                 ('unit', models.CharField(help_text='One of what is counted: second, segment, message, task, token, run.', max_length=30)),
                 ('kind', models.CharField(choices=[('call_out', 'Outbound call'), ('call_in', 'Inbound call'), ('message_out', 'Text message'), ('message_in', 'Inbound message'), ('ai_task', 'AI task'), ('lab', 'Lab use')], max_length=16)),
                 ('is_active', models.BooleanField(default=True, help_text='Events of a meter that is switched off are kept aside.')),
-                ('live_meter', models.ForeignKey(blank=True, help_text='For lab use: what the same would have been counted on live, in the same unit, to say what it would have cost.', null=True, on_delete=django.db.models.deletion.PROTECT, related_name='lab_meters', to='usage.meter')),
+                ('live_meter', models.ForeignKey(blank=True, help_text='For lab use: what the same would have been counted on live, in the same unit, to say what it would have cost.', limit_choices_to=models.Q(('kind', 'lab'), _negated=True), null=True, on_delete=django.db.models.deletion.PROTECT, related_name='lab_meters', to='usage.meter')),
             ],
         ),
         migrations.CreateModel(

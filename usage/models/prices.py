@@ -15,6 +15,7 @@ from django.db.models import F, Func, Q
 from django.db.models.functions import Now
 
 from usage.kinds import UsageKind
+from wallet.models import Wallet
 from wallet.money import CURRENCIES, MAX_MICROS
 
 if TYPE_CHECKING:
@@ -75,6 +76,7 @@ class Meter(models.Model):
         null=True,
         blank=True,
         related_name="lab_meters",
+        limit_choices_to=~Q(kind=MeterKind.LAB),
         help_text="For lab use: what the same would have been counted on live, in the same unit, to say what it would have cost.",
     )
     is_active = models.BooleanField(default=True, help_text="Events of a meter that is switched off are kept aside.")
@@ -124,6 +126,12 @@ class RateCard(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} ({self.currency})"
+
+    def clean(self) -> None:
+        """Raises ValidationError for an own card in a currency that its workspace's wallet does not have: it would price nothing."""
+        wallet = Wallet.objects.filter(pk=self.workspace_id).first() if self.workspace_id is not None else None
+        if wallet is not None and wallet.currency != self.currency:
+            raise ValidationError({"currency": f"This workspace's wallet is in {wallet.currency.upper()}."}, code="other_currency")
 
 
 def valid_tiers(tiers: Any) -> None:
