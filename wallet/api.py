@@ -231,6 +231,7 @@ def get_top_up(request: ApiRequest, subject: Subject, top_up_id: UUID) -> TopUpO
 
 # ---------------------------------------------------------------- looking up and writing out
 def wallet_of(request: ApiRequest, subject: str) -> Wallet:
+    """The wallet of the workspace that the subject names. Raises: WorkspaceUnknown; NotFound where it has no wallet."""
     workspace = workspace_of_subject(request.auth, subject)
     wallet = Wallet.objects.select_related("workspace").filter(workspace=workspace).first()
     if wallet is None:
