@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from itertools import groupby
 from urllib.parse import urlencode
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from django.http import QueryDict
@@ -222,11 +223,16 @@ def _row(transfer: Transfer, top_up: TopUp | None) -> Row:
 
 
 def _top_ups(wallet: Wallet, transfers: list[Transfer]) -> dict[str, TopUp]:
-    """The top-ups behind the rows, for their receipts."""
-    references = [transfer.reference for transfer in transfers if transfer.kind in TOP_UPS]
-    if not references:
-        return {}
-    return {str(top_up.pk): top_up for top_up in TopUp.objects.filter(wallet=wallet, pk__in=references)}
+    """The top-ups behind the rows, for their receipts. A book that was taken over may have other references."""
+    ids = [found for transfer in transfers if transfer.kind in TOP_UPS and (found := _uuid(transfer.reference))]
+    return {str(top_up.pk): top_up for top_up in TopUp.objects.filter(wallet=wallet, pk__in=ids)} if ids else {}
+
+
+def _uuid(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
 
 
 def _days(rows: Iterable[Row], *, zone: ZoneInfo, day_shown: date | None) -> Iterator[Day]:

@@ -85,9 +85,13 @@ def note(limit: Limit, key: str) -> None:
 
 def client_address(request: HttpRequest) -> str:
     """Who asks, as wallet_billing.middleware has settled it; of an IPv6 address the half that names the customer's line."""
-    address = ip_address(request.META["REMOTE_ADDR"])
+    text = str(request.META.get("REMOTE_ADDR", ""))
+    try:
+        address = ip_address(text)
+    except ValueError:
+        return text  # Over a Unix socket there is no address.
     if isinstance(address, IPv6Address):
-        return str(IPv6Network((address, IPV6_LINE_BITS), strict=False))
+        return str(address.ipv4_mapped or IPv6Network((address, IPV6_LINE_BITS), strict=False))
     return str(address)
 
 
