@@ -95,7 +95,7 @@ def _effect_id(request: ApiRequest, *, key: str) -> str:
 
 
 def _without(answer: Answer, secret: tuple[str, ...]) -> Answer:
-    return {name: value for name, value in answer.items() if name not in secret}
+    return answer | dict.fromkeys(secret)
 
 
 def _answer(answer: Answer, *, status: int, replayed: bool) -> HttpResponse:
