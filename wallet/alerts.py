@@ -6,5 +6,5 @@ logger = structlog.get_logger("wallet.alerts")
 
 
 def alert(code: str, **facts: object) -> None:
-    """Facts are ids and amounts, never secrets or card data."""
+    """Facts are ids and amounts, never secrets or card data. None may be called `event`: that is the code's own name in the log."""
     logger.error(code, **{name: str(fact) for name, fact in facts.items()})

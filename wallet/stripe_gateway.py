@@ -29,7 +29,7 @@ Item = TypeVar("Item", bound=stripe.StripeObject)
 CONNECT_TIMEOUT_SECONDS, ANSWER_TIMEOUT_SECONDS = 3.05, 20.0
 SIGNATURE_AGE_SECONDS_MAX = 300  # Stripe's own default tolerance.
 SIGNATURE_LEAD_SECONDS_MAX = 60  # The SDK takes any timestamp from the future; we don't.
-LIST_PAGE_SIZE, LIST_ITEMS_MAX = 100, 100_000
+LIST_PAGE_SIZE, LIST_ITEMS_MAX = 100, 1_000_000
 _PAYMENT_PARTS = ["payment_method"]
 
 

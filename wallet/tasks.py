@@ -1,10 +1,29 @@
 """Celery's tasks: an id in, one service call. Each may run twice or never; the sweep finds what is due."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import structlog
 from celery import shared_task
 
+from wallet.alerts import alert
+from wallet.errors import GatewayError, GatewayRejected
 from wallet.models import PaymentLink
 from wallet.services import cards, checkout, holds, inbox, mailing, promotions, reconciliation, top_ups
 from wallet.services import sweep as sweeping
+
+logger = structlog.get_logger(__name__)
+
+
+@contextmanager
+def _tried_again_later() -> Iterator[None]:
+    """Stripe away is no fault of the task's: its row is due again. Stripe calling us wrong is for a person to see."""
+    try:
+        yield
+    except GatewayRejected as error:
+        alert("stripe_refused", error=error)
+    except GatewayError as error:
+        logger.warning("stripe_gave_no_answer", code=error.code, error=str(error))
 
 
 @shared_task
@@ -17,9 +36,17 @@ def expire_due_holds() -> None:
     holds.expire_due_holds()
 
 
-@shared_task
+# Reconciling may take long and comes again by itself: acknowledged at once, so that no second worker is given it meanwhile.
+@shared_task(acks_late=False, soft_time_limit=3300, time_limit=3500)
 def reconcile_recent_payments() -> None:
-    reconciliation.reconcile_since()
+    with _tried_again_later():
+        reconciliation.reconcile_since()
+
+
+@shared_task(acks_late=False, soft_time_limit=3300, time_limit=3500)
+def reconcile_last_month() -> None:
+    with _tried_again_later():
+        reconciliation.reconcile_since(reconciliation.LOOK_BACK_FAR)
 
 
 @shared_task
@@ -34,17 +61,20 @@ def charge_top_up(top_up_id: str) -> None:
 
 @shared_task
 def check_top_up(top_up_id: str) -> None:
-    sweeping.check_top_up(top_up_id)
+    with _tried_again_later():
+        sweeping.check_top_up(top_up_id)
 
 
 @shared_task
 def check_card_setup(setup_id: str) -> None:
-    sweeping.check_card_setup(setup_id)
+    with _tried_again_later():
+        sweeping.check_card_setup(setup_id)
 
 
 @shared_task
 def withdraw_payment_link(link_id: str) -> None:
-    checkout.withdraw_payment_link(PaymentLink.objects.select_related("wallet__workspace").get(pk=link_id))
+    with _tried_again_later():
+        checkout.withdraw_payment_link(PaymentLink.objects.select_related("wallet__workspace").get(pk=link_id))
 
 
 @shared_task
@@ -54,7 +84,8 @@ def send_notice(notice_id: int) -> None:
 
 @shared_task
 def detach_card(card_id: int) -> None:
-    cards.detach_removed_card(card_id)
+    with _tried_again_later():
+        cards.detach_removed_card(card_id)
 
 
 @shared_task

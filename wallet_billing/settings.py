@@ -130,9 +130,11 @@ CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "send-invitations": {"task": "workspaces.tasks.sweep_invitations", "schedule": 60.0},
     "forget-kept-answers": {"task": "workspaces.tasks.forget_old_requests", "schedule": 3600.0},
-    "sweep-money": {"task": "wallet.tasks.sweep", "schedule": 30.0},
+    # One that waited for its worker longer than until the next is dropped: they would all wake the same rows.
+    "sweep-money": {"task": "wallet.tasks.sweep", "schedule": 30.0, "options": {"expires": 30.0}},
     "expire-holds": {"task": "wallet.tasks.expire_due_holds", "schedule": 15.0},
     "reconcile-with-stripe": {"task": "wallet.tasks.reconcile_recent_payments", "schedule": 3600.0},
+    "reconcile-last-month": {"task": "wallet.tasks.reconcile_last_month", "schedule": 24 * 3600.0},
 }
 
 # ---------------------------------------------------------------- Stripe

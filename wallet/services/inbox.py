@@ -7,7 +7,6 @@ events all lead to the same books.
 from collections.abc import Callable
 from datetime import timedelta
 
-from django.conf import settings
 from django.db import transaction
 from django.db.models import F
 from django.db.models.functions import Now
@@ -62,9 +61,23 @@ def handle_event(stripe_event_id: str) -> WebhookEvent:
         effect = _prepare(event)
         _finish(event, effect)
     except (GatewayError, UnknownPayment, PaymentMismatch) as error:
-        WebhookEvent.objects.filter(pk=event.pk).update(last_error=f"{error.code}: {error}")
+        _note(event, f"{error.code}: {error}")
+    except Exception as error:
+        _note(event, repr(error))
+        raise
     event.refresh_from_db()
     return event
+
+
+def _note(event: WebhookEvent, error: str) -> None:
+    WebhookEvent.objects.filter(pk=event.pk).update(last_error=error)
+
+
+def revive_dead_events() -> int:
+    """Have every dead event handled again by the next sweep, once its cause is mended; how many they are."""
+    return WebhookEvent.objects.filter(status=WebhookEvent.Status.DEAD).update(
+        status=WebhookEvent.Status.RECEIVED, attempts=0, next_attempt_at=Now()
+    )
 
 
 def _claim(stripe_event_id: str) -> WebhookEvent | None:
@@ -99,7 +112,7 @@ def _bury(event: WebhookEvent) -> None:
     WebhookEvent.objects.filter(pk=event.pk, status=WebhookEvent.Status.RECEIVED).update(
         status=WebhookEvent.Status.DEAD, next_attempt_at=None
     )
-    alert("webhook_event_dead", event=event.pk, type=event.type, error=event.last_error)
+    alert("webhook_event_dead", webhook_event=event.pk, type=event.type, error=event.last_error)
 
 
 # ---------------------------------------------------------------- what each kind of event means
@@ -107,8 +120,6 @@ def _bury(event: WebhookEvent) -> None:
 
 def _prepare(event: WebhookEvent) -> Effect | None:
     """Ask Stripe how things stand, and answer what follows for us; None where the event is not about a wallet."""
-    if event.payload.get("livemode") != settings.STRIPE_LIVE:
-        return None
     prepare = _PREPARE.get(event.type)
     return prepare(event) if prepare else None
 

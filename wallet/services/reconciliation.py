@@ -1,5 +1,7 @@
 """Finds what webhooks never told: Stripe's recent payments, refunds and disputes against our rows (faults: A9, B25)."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -8,8 +10,8 @@ from django.utils import timezone
 
 from wallet import stripe_gateway
 from wallet.alerts import alert
-from wallet.errors import UnknownPayment
-from wallet.models import TopUp
+from wallet.errors import IdempotencyConflict, PaymentMismatch, UnknownPayment
+from wallet.models import Dispute, Refund, TopUp
 from wallet.services.disputes import apply_dispute
 from wallet.services.refunds import apply_refund
 from wallet.services.settlement import adopt_payment, settle_payment
@@ -19,18 +21,24 @@ logger = structlog.get_logger(__name__)
 
 LOOK_BACK = timedelta(days=4)
 """Longer than Stripe goes on sending a webhook (three days), so that nothing falls between the two."""
+LOOK_BACK_FAR = timedelta(days=35)
+"""Once a day: longer than Stripe keeps events (30 days), for what only then came to an end, such as a refund that failed late."""
 ADOPT_AFTER = timedelta(minutes=10)
+FOLLOW_UP_MAX = 200
+"""Open refunds, and open disputes, that one run asks after, each by itself."""
+_OPEN_REFUNDS = ("pending", "requires_action")
 
 
 @dataclass
 class Found:
-    """What one run brought into step."""
+    """What one run brought into step; `unmatched` is money of ours without a wallet, `refused` what did not fit its row."""
 
     payments: int = 0
     refunds: int = 0
     disputes: int = 0
     credited: int = 0
     unmatched: int = 0
+    refused: int = 0
 
 
 def reconcile_since(look_back: timedelta = LOOK_BACK) -> Found:
@@ -40,24 +48,55 @@ def reconcile_since(look_back: timedelta = LOOK_BACK) -> Found:
     """
     since, found = timezone.now() - look_back, Found()
     for payment in stripe_gateway.payments_since(since):
-        _reconcile_payment(payment, found)
+        with _refusal_noted(payment.id, found):
+            _reconcile_payment(payment, found)
     for refund in stripe_gateway.refunds_since(since):
-        _reconcile_refund(refund, found)
+        with _refusal_noted(refund.id, found):
+            _reconcile_refund(refund, found)
     for dispute in stripe_gateway.disputes_since(since):
-        _reconcile_dispute(dispute, found)
+        with _refusal_noted(dispute.id, found):
+            _reconcile_dispute(dispute, found)
+    _follow_up(found)
     logger.info("reconciled", **vars(found))
     return found
+
+
+@contextmanager
+def _refusal_noted(object_id: str, found: Found) -> Iterator[None]:
+    """What does not fit is told and passed by: it must not keep the rest from its credit."""
+    try:
+        yield
+    except (UnknownPayment, PaymentMismatch, IdempotencyConflict) as error:
+        found.refused += 1
+        alert("not_reconciled", stripe_object=object_id, error=error)
+
+
+def _follow_up(found: Found) -> None:
+    """Refunds and disputes whose end is not known yet, however old: Stripe's lists show them by when they were made."""
+    # In random order, so that no one is left out for ever where there are more than one run asks after.
+    refunds = Refund.objects.filter(status__in=_OPEN_REFUNDS).order_by("?")
+    for refund_id in refunds.values_list("stripe_refund_id", flat=True)[:FOLLOW_UP_MAX]:
+        with _refusal_noted(refund_id, found):
+            apply_refund(stripe_gateway.retrieve_refund(refund_id))
+    disputes = Dispute.objects.filter(closed_at=None).order_by("?")
+    for dispute_id in disputes.values_list("stripe_dispute_id", flat=True)[:FOLLOW_UP_MAX]:
+        with _refusal_noted(dispute_id, found):
+            apply_dispute(stripe_gateway.retrieve_dispute(dispute_id))
 
 
 def _reconcile_payment(payment: Payment, found: Found) -> None:
     if not payment.top_up_id:
         return
     found.payments += 1
-    if TopUp.objects.filter(payment_intent_id=payment.id, status=TopUp.Status.SUCCEEDED).exists():
+    if _is_credited(payment.id):
         return
     top_up = _settled(payment, found)
     if top_up is not None and payment.succeeded and top_up.status == TopUp.Status.SUCCEEDED:
         found.credited += 1
+
+
+def _is_credited(payment_id: str) -> bool:
+    return TopUp.objects.filter(payment_intent_id=payment_id, status=TopUp.Status.SUCCEEDED).exists()
 
 
 def _settled(payment: Payment, found: Found) -> TopUp | None:
@@ -74,12 +113,12 @@ def _settled(payment: Payment, found: Found) -> TopUp | None:
 
 
 def _reconcile_refund(refund: RefundState, found: Found) -> None:
-    if TopUp.objects.filter(payment_intent_id=refund.payment_id).exists():
+    if _is_credited(refund.payment_id):
         apply_refund(refund)
         found.refunds += 1
 
 
 def _reconcile_dispute(dispute: DisputeState, found: Found) -> None:
-    if TopUp.objects.filter(payment_intent_id=dispute.payment_id).exists():
+    if _is_credited(dispute.payment_id):
         apply_dispute(dispute)
         found.disputes += 1
