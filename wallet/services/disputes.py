@@ -4,9 +4,9 @@ from django.db import transaction
 from django.utils import timezone
 
 from wallet.alerts import alert
-from wallet.errors import UnknownPayment
-from wallet.ledger import Entry, lock_wallet, post
-from wallet.models import Account, Dispute, Kind, TopUp
+from wallet.ledger import Entry, post
+from wallet.models import Account, Dispute, Kind
+from wallet.services.settlement import lock_credited_top_up
 from wallet.stripe_objects import DisputeState
 
 CLOSED_STATUSES = ("won", "lost", "warning_closed", "prevented")
@@ -18,12 +18,10 @@ def apply_dispute(state: DisputeState) -> Dispute:
 
     Read from the dispute's own balance transactions, so the order in which events come does not matter.
     Locks: top-up → wallet. Idempotent by: the ledger keys `dispute-…:<id>`.
-    Raises: UnknownPayment where the payment has no top-up.
+    Raises: UnknownPayment where the payment has no top-up; PaymentMismatch where it was never credited, or in another currency.
     """
-    top_up = TopUp.objects.select_for_update().filter(payment_intent_id=state.payment_id).first()
-    if top_up is None or state.amount_micros is None:
-        raise UnknownPayment(f"No top-up stands for the dispute {state.id}.")
-    lock_wallet(top_up.wallet_id)
+    top_up = lock_credited_top_up(state.payment_id, currency=state.currency)
+    assert state.amount_micros is not None, "An amount in a wallet's currency has its micros."
     dispute, is_new = Dispute.objects.get_or_create(
         stripe_dispute_id=state.id,
         defaults={
@@ -42,7 +40,9 @@ def apply_dispute(state: DisputeState) -> Dispute:
 
 
 def _follow(dispute: Dispute, state: DisputeState) -> None:
-    dispute.status = state.status
+    if dispute.closed_at is None or state.status in CLOSED_STATUSES:
+        # An answer that is older than what we know does not open it again.
+        dispute.status = state.status
     dispute.withdrawn_micros = max(dispute.withdrawn_micros, state.withdrawn_micros)
     dispute.reinstated_micros = max(dispute.reinstated_micros, state.reinstated_micros)
     if state.status in CLOSED_STATUSES and dispute.closed_at is None:

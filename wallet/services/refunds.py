@@ -2,12 +2,14 @@
 
 from django.db import transaction
 
-from wallet.errors import UnknownPayment
-from wallet.ledger import Entry, lock_wallet, post
-from wallet.models import Account, Kind, Refund, TopUp
+from wallet.ledger import Entry, post
+from wallet.models import Account, Kind, Refund
+from wallet.services.settlement import lock_credited_top_up
 from wallet.stripe_objects import RefundState
 
 _RETURNED = ("failed", "canceled")
+_ORDER = ("pending", "requires_action", "succeeded", *_RETURNED)
+"""A refund goes forward only: an answer that is older than what we know is told by its status."""
 
 
 @transaction.atomic
@@ -16,12 +18,10 @@ def apply_refund(state: RefundState) -> Refund:
 
     Counted by refund id, never by the payment's cumulative `amount_refunded`.
     Locks: top-up → wallet. Idempotent by: the ledger keys `refund:<id>` and `refund-failed:<id>`.
-    Raises: UnknownPayment where the payment has no top-up.
+    Raises: UnknownPayment where the payment has no top-up; PaymentMismatch where it was never credited, or in another currency.
     """
-    top_up = TopUp.objects.select_for_update().filter(payment_intent_id=state.payment_id).first()
-    if top_up is None or state.amount_micros is None:
-        raise UnknownPayment(f"No top-up stands for the refund {state.id}.")
-    lock_wallet(top_up.wallet_id)
+    top_up = lock_credited_top_up(state.payment_id, currency=state.currency)
+    assert state.amount_micros is not None, "An amount in a wallet's currency has its micros."
     refund, is_new = Refund.objects.get_or_create(
         stripe_refund_id=state.id,
         defaults={
@@ -32,7 +32,7 @@ def apply_refund(state: RefundState) -> Refund:
             "reason": state.reason,
         },
     )
-    if not is_new and refund.status != state.status:
+    if not is_new and _ORDER.index(refund.status) < _ORDER.index(state.status):
         refund.status = state.status
         refund.save(update_fields=["status", "updated_at"])
     _post(refund, state)
@@ -61,4 +61,4 @@ def _post(refund: Refund, state: RefundState) -> None:
         happened_at=state.created_at,
         idempotency_key=f"refund-failed:{state.id}",
     )
-    post(refund.wallet_id, [taken, put_back] if state.status in _RETURNED else [taken])
+    post(refund.wallet_id, [taken, put_back] if refund.status in _RETURNED else [taken])
