@@ -3,12 +3,14 @@
 Nothing here may import Django: it decides which settings Django will find.
 """
 
+import fcntl
 import json
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
@@ -26,6 +28,7 @@ from wallet_billing.local.state import StateDirectory
 ROOT = Path(__file__).resolve().parent.parent
 # How the controlling process tells its workers where the servers are.
 _HANDED_DOWN = "WALLET_TEST_SERVERS"
+_PREFIX = "wallet-tests-"
 
 
 @dataclass(frozen=True)
@@ -102,17 +105,30 @@ def with_path(url: str, *, path: str) -> str:
 
 def _start() -> TestServers:
     global _services, _folder
-    _folder = Path(tempfile.mkdtemp(prefix="wallet-tests-"))
+    _remove_leftovers()
+    _folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
     # Open to walk through: as root, the servers run as an account of their own.
     _folder.chmod(0o711)
     state = StateDirectory(_folder)
     state.open()
     # The queue is always our own: tests empty it.
     given = {name: os.environ[name] for name in ("DATABASE_URL", "DATABASE_OWNER_URL") if os.environ.get(name)}
-    _services = start_services(state, given=given, console=Console(quiet=True), durable=False)
-    servers = _addresses(_services)
-    _make_template(servers)
+    try:
+        _services = start_services(state, given=given, console=Console(quiet=True), durable=False)
+        servers = _addresses(_services)
+        _make_template(servers)
+    except BaseException:
+        release()
+        raise
     return servers
+
+
+def _remove_leftovers() -> None:
+    """Removes the folders of runs that were killed: their lock is free."""
+    for lock in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*/lock"):
+        with suppress(OSError), lock.open() as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(lock.parent, ignore_errors=True)
 
 
 def _addresses(services: Services) -> TestServers:
