@@ -227,7 +227,7 @@ class _GivenCredit:
 
     def _read(self, wallet_ids: list[int], named: set[int]) -> None:
         left = Promotion.objects.filter(wallet_id__in=wallet_ids, remaining_micros__gt=0)
-        self.by_id = {promotion.pk: promotion for promotion in (*left, *Promotion.objects.filter(pk__in=named, remaining_micros=0))}
+        self.by_id = {promotion.pk: promotion for promotion in (*left, *Promotion.objects.filter(pk__in=named))}
         # Soonest to expire first; what never expires comes last.
         for promotion in sorted(self.by_id.values(), key=lambda one: (one.expires_at is None, one.expires_at, one.pk)):
             self.spendable.setdefault(promotion.wallet_id, []).append(promotion)
