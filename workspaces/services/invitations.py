@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+import structlog
 from allauth.account.models import EmailAddress
 from django.core.signing import BadSignature, Signer
 from django.db import transaction
@@ -22,6 +23,8 @@ from workspaces.errors import (
 from workspaces.models import INVITATION_LIFETIME, SEND_ATTEMPTS_MAX, Invitation, Membership, Role, User, Workspace, new_nonce
 from workspaces.rights import may_grant
 from workspaces.wake import wake
+
+logger = structlog.get_logger(__name__)
 
 PER_DAY_MAX = 30
 SENT_AGAIN_MAX = 5
@@ -46,6 +49,7 @@ def invite_member(workspace: Workspace, *, by: Membership, email: str, role: Rol
     invitation = Invitation.objects.create(
         workspace=workspace, email=email, role=role, invited_by=by.user, expires_at=timezone.now() + INVITATION_LIFETIME
     )
+    logger.info("member_invited", workspace=workspace.public_id, invitation=invitation.pk, by=by.user_id, role=role)
     wake("workspaces.tasks.send_invitation", invitation.pk)
     return invitation
 
@@ -93,6 +97,7 @@ def revoke_invitation(invitation: Invitation, *, by: Membership) -> None:
     workspace = locking.lock_workspace(invitation.workspace)
     invitation = _open_invitation(invitation.pk)
     _require_right(by, workspace=workspace, role=invitation.role)
+    logger.info("invitation_withdrawn", workspace=workspace.public_id, invitation=invitation.pk, by=by.user_id)
     invitation.revoked_at = timezone.now()
     invitation.save(update_fields=["revoked_at"])
 
@@ -128,6 +133,7 @@ def accept_invitation(token: str, *, user: User) -> Membership:
     if not belongs_to(invitation, user=user):
         raise InvitationForAnother(invited=invitation.email, signed_in=user.email)
     membership, _ = Membership.objects.get_or_create(workspace=invitation.workspace, user=user, defaults={"role": invitation.role})
+    logger.info("invitation_accepted", workspace=invitation.workspace.public_id, invitation=invitation.pk, member=user.pk)
     invitation.accepted_at = timezone.now()
     invitation.save(update_fields=["accepted_at"])
     return membership

@@ -1,5 +1,6 @@
 """Roles and leaving. Every decision is taken under the workspace's lock, on rows read after it."""
 
+import structlog
 from django.db import transaction
 from django.db.models.functions import Now
 
@@ -7,6 +8,8 @@ from workspaces import locking
 from workspaces.errors import LastOwner, RoleNotAllowed
 from workspaces.models import Membership, Role, Workspace
 from workspaces.rights import grantable_roles, may_grant
+
+logger = structlog.get_logger(__name__)
 
 
 @transaction.atomic
@@ -18,6 +21,7 @@ def change_role(membership: Membership, *, by: Membership, role: Role) -> None:
         raise RoleNotAllowed(acting_role=by.role)
     if membership.role == Role.OWNER and role != Role.OWNER:
         _refuse_for_last_owner(workspace, membership=membership)
+    logger.info("role_changed", workspace=workspace.public_id, member=membership.user_id, by=by.user_id, before=membership.role, after=role)
     membership.role = role
     membership.save(update_fields=["role"])
     _withdraw_beyond(membership, allowed=grantable_roles(role))
@@ -31,6 +35,7 @@ def remove_member(membership: Membership, *, by: Membership) -> None:
     if not may_grant(by.role, wanted=membership.role):
         raise RoleNotAllowed(acting_role=by.role)
     _take_out(workspace, membership=membership)
+    logger.info("member_removed", workspace=workspace.public_id, member=membership.user_id, by=by.user_id, role=membership.role)
 
 
 @transaction.atomic
@@ -38,6 +43,7 @@ def leave_workspace(membership: Membership) -> None:
     """Takes oneself out, whatever the role. Locks: workspace. Raises LastOwner."""
     workspace = locking.lock_workspace(membership.workspace)
     _take_out(workspace, membership=_as_now(membership))
+    logger.info("member_left", workspace=workspace.public_id, member=membership.user_id)
 
 
 def note_opened(membership: Membership) -> None:
