@@ -79,6 +79,8 @@ def receipt_pdf(receipt: Receipt) -> bytes:
     pdf = FPDF(format="A4", unit="mm")
     pdf.set_margin(MARGIN)
     pdf.c_margin = 0
+    # Names are of a hundred letters at most, so that all of it fits the one page.
+    pdf.set_auto_page_break(False)
     pdf.set_title(f"Receipt {receipt.number}")
     pdf.set_author(receipt.operator)
     pdf.set_lang("en")

@@ -170,7 +170,7 @@ def test_it_charges_no_card_but_the_wallets_own(alices: Client, wallet: Wallet, 
     [
         ("insufficient_funds", "There is not enough money on the card."),
         ("generic_decline", "Your bank declined the card and gives no reason."),
-        ("authentication_required", "Your bank asks you to confirm"),
+        ("needs_authentication", "Your bank asks you to confirm"),
     ],
 )
 def test_it_says_a_decline_in_plain_words(
