@@ -111,9 +111,12 @@ def refresh_card(details: CardDetails) -> None:
 
 
 def detach_removed_card(card_id: int) -> None:
-    """Make Stripe forget a removed card. Idempotent: a card that is gone there is fine. Raises: GatewayError."""
+    """Make Stripe forget a removed card, once no top-up on it is under way. Idempotent: a card that is gone there is fine.
+
+    Not inside a transaction. Raises: GatewayError.
+    """
     card = Card.objects.get(pk=card_id)
-    if card.removed_at is None or card.detached_at is not None:
+    if card.removed_at is None or card.detached_at is not None or card.top_ups.filter(status__in=OPEN_STATUSES).exists():
         return
     stripe_gateway.detach_card(card.payment_method_id)
     Card.objects.filter(pk=card_id).update(detached_at=Now())

@@ -3,6 +3,7 @@
 from datetime import timedelta
 from uuid import UUID
 
+import structlog
 from django.db import transaction
 from django.db.models.functions import Now
 from django.utils import timezone
@@ -23,10 +24,12 @@ from wallet.errors import (
 from wallet.ledger import lock_wallet
 from wallet.models import Card, Origin, TopUp, Wallet
 from wallet.services.payment_links import check_top_up_amount
-from wallet.services.settlement import fail_top_up, settle_payment
+from wallet.services.settlement import end_top_up, fail_top_up, settle_payment
 from wallet.services.wallets import stripe_customer
 from wallet.stripe_objects import Payment
 from workspaces.models import User
+
+logger = structlog.get_logger(__name__)
 
 SEND_CHECK_AFTER = timedelta(seconds=60)
 """How long a sent top-up may be without an outcome before the sweep asks; longer than any request lasts."""
@@ -34,6 +37,10 @@ UNKNOWN_CHECK_AFTER = timedelta(seconds=20)
 KEY_REMEMBERED_FOR = timedelta(hours=23)
 """Stripe may forget an idempotency key after 24 hours (docs.stripe.com/api/idempotent_requests): from then on, look up only."""
 LOOKED_UP_AFTER = timedelta(seconds=60)
+LOOK_BACK = timedelta(hours=1)
+"""How far our clock may be ahead of Stripe's when a payment is looked for."""
+SENT_WITHIN = timedelta(hours=1)
+"""A wish that nobody could send for so long is dropped: nobody expects the charge any more."""
 AUTHENTICATION_REQUIRED = "authentication_required"
 
 _CHARGEABLE = (TopUp.Status.SENDING, TopUp.Status.UNKNOWN)
@@ -78,11 +85,14 @@ def charge_top_up(top_up_id: UUID | str) -> TopUp:
 
     Safe from anywhere, any number of times: one claim wins. Not inside a transaction: asks Stripe.
     """
-    claimed = TopUp.objects.filter(pk=top_up_id, status=TopUp.Status.CREATED, card__isnull=False).update(
+    waiting = TopUp.objects.filter(pk=top_up_id, status=TopUp.Status.CREATED, card__isnull=False)
+    claimed = waiting.filter(created_at__gt=Now() - SENT_WITHIN).update(
         status=TopUp.Status.SENDING, sent_at=Now(), next_check_at=timezone.now() + SEND_CHECK_AFTER
     )
     if claimed:
         _send_first(_with_wallet(top_up_id))
+    elif waiting.exists():
+        end_top_up(top_up_id, status=TopUp.Status.EXPIRED)
     return _with_wallet(top_up_id)
 
 
@@ -123,7 +133,7 @@ def _send(top_up: TopUp) -> None:
     except CardDeclined as error:
         _record_decline(top_up, error)
     except GatewayUnavailable as error:
-        _record_unknown(top_up, str(error))
+        _record_unknown(top_up, error)
     except OutcomeUnknown as error:
         if error.replayed and _age(top_up) >= LOOKED_UP_AFTER:
             # Stripe answers a saved 5xx, and a list that does not lag shows no payment: it never came to be (faults: B5).
@@ -131,12 +141,9 @@ def _send(top_up: TopUp) -> None:
                 top_up.pk, decline=Decline(code="processing_error", message="The payment could not be processed. Nothing was charged.")
             )
         else:
-            _record_unknown(top_up, str(error))
+            _record_unknown(top_up, error)
     except GatewayRejected as error:
-        alert("charge_rejected", top_up=top_up.pk, wallet=top_up.wallet_id, error=error)
-        fail_top_up(
-            top_up.pk, decline=Decline(code="rejected", message="The payment could not be made. Nothing was charged; we have been told.")
-        )
+        _record_rejection(top_up, error)
 
 
 def _charge(top_up: TopUp) -> Payment:
@@ -171,24 +178,35 @@ def _end_unauthenticated(top_up: TopUp, error: CardDeclined) -> None:
         payment = stripe_gateway.cancel_payment(error.payment_id)
     except GatewayError as cancelling:
         TopUp.objects.filter(pk=top_up.pk, payment_intent_id=None).update(payment_intent_id=error.payment_id)
-        _record_unknown(top_up, str(cancelling))
+        _record_unknown(top_up, cancelling)
         return
-    if payment.succeeded:
-        settle_payment(payment)
-    else:
+    if payment.status == "canceled":
         fail_top_up(top_up.pk, decline=error.decline, payment_id=error.payment_id)
+    else:
+        settle_payment(payment)
 
 
-def _record_unknown(top_up: TopUp, message: str) -> None:
+def _record_rejection(top_up: TopUp, error: GatewayRejected) -> None:
+    alert("charge_rejected", top_up=top_up.pk, wallet=top_up.wallet_id, error=error)
+    if error.key_was_used:
+        # An earlier request under this key asked for something else, and may have charged.
+        _give_to_a_person(top_up)
+    else:
+        message = "The payment could not be made. Nothing was charged; we have been told."
+        fail_top_up(top_up.pk, decline=Decline(code="rejected", message=message))
+
+
+def _record_unknown(top_up: TopUp, error: GatewayError) -> None:
+    logger.warning("top_up_outcome_unknown", top_up=str(top_up.pk), wallet=top_up.wallet_id, code=error.code, error=str(error))
     TopUp.objects.filter(pk=top_up.pk, status__in=_CHARGEABLE).update(
-        status=TopUp.Status.UNKNOWN, failure_message=message, next_check_at=timezone.now() + UNKNOWN_CHECK_AFTER
+        status=TopUp.Status.UNKNOWN, next_check_at=timezone.now() + UNKNOWN_CHECK_AFTER
     )
 
 
 def _payment_at_stripe(top_up: TopUp) -> Payment | None:
     if top_up.payment_intent_id:
         return stripe_gateway.retrieve_payment(top_up.payment_intent_id)
-    since = (top_up.sent_at or top_up.created_at) - timedelta(minutes=5)
+    since = (top_up.sent_at or top_up.created_at) - LOOK_BACK
     listed = stripe_gateway.payments_since(since, customer_id=stripe_customer(top_up.wallet))
     return next((payment for payment in listed if payment.top_up_id == str(top_up.pk)), None)
 
