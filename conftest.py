@@ -4,6 +4,7 @@ import os
 import tempfile
 
 import django
+import hypothesis
 import pytest
 
 from tests import servers
@@ -22,6 +23,10 @@ os.environ["DJANGO_SETTINGS_MODULE"] = "tests.settings"
 django.setup()
 # Not handed down to workers: there, pytest-django would load the settings before this file has named the worker's own database.
 del os.environ["DJANGO_SETTINGS_MODULE"]
+
+# A busy machine is slow, not wrong: each test has its own time-out.
+hypothesis.settings.register_profile("suite", deadline=None)
+hypothesis.settings.load_profile("suite")
 
 pytest_plugins = ["tests.fixtures", "tests.payments"]
 

@@ -62,7 +62,8 @@ def _booked_between(rows: "QuerySet[Transfer]", *, since: datetime | None, until
     by_time = rows.order_by("posted_at", "seq").values_list("seq", flat=True)
     if since is not None:
         first = by_time.filter(posted_at__gte=since).first()
-        rows = rows.filter(seq__gte=first) if first is not None else rows.none()
+        # Not none(): pages of several kinds are a union, which cannot begin with it.
+        rows = rows.filter(seq__gte=first) if first is not None else rows.filter(seq__in=())
     if until is not None:
         after = by_time.filter(posted_at__gte=until).first()
         rows = rows.filter(seq__lt=after) if after is not None else rows

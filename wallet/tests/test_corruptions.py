@@ -6,14 +6,13 @@ from typing import Any
 
 import psycopg2
 import pytest
-from django.db import connection
 
-from tests import databases, servers
 from wallet.models import Wallet
 from wallet.services import books
 from wallet.services.books import Fault, check_books, installed_checks
 from wallet.tests.corruptions import CORRUPTIONS
 from wallet.tests.full_book import make_book_elsewhere, make_full_book
+from wallet.tests.own_database import own_database
 
 ORPHAN = """
 DO $$
@@ -30,18 +29,9 @@ VALUES (999999, 1, 'wallet', 'usage_revenue', 1, 0, -1, 'call_out', 'x', 'x', no
 
 @pytest.fixture(scope="module")
 def copy_of_the_books(django_db_setup: None, django_db_blocker: Any) -> Iterator[str]:
-    """A database of this module's own, in the place of the worker's; its owner's address."""
-    provided = servers.provide()
-    name = f"{servers.worker_database()}_books"
-    databases.make_copy(provided.admin_url, name=name, template=provided.template_name)
-    with django_db_blocker.unblock():
-        connection.close()
-        own_name = connection.settings_dict["NAME"]
-        connection.settings_dict["NAME"] = name
-        yield provided.database_owner_url(name)
-        connection.close()
-        connection.settings_dict["NAME"] = own_name
-    databases.drop(provided.admin_url, name=name)
+    """The address of its owner."""
+    with own_database(django_db_blocker, suffix="books") as owner_dsn:
+        yield owner_dsn
 
 
 @dataclass(frozen=True)
