@@ -14,6 +14,7 @@ help:
 	@echo "make run            start everything on this machine (PORT=8000, LAN=1 to open it to a phone beside it)"
 	@echo "make test           all tests"
 	@echo "make check          format, lint, types, import rules and all tests"
+	@echo "make bench          what the speed claims rest on (about 20 minutes; BENCH_ROWS=1000000 for a shorter history)"
 	@echo "make services       PostgreSQL and Valkey alone, for working on the code"
 	@echo "make manage do=…    a management command against what make run has started, as in do=check_books"
 
@@ -64,3 +65,7 @@ check: $(VENV)/installed-dev
 	$(BIN)/mypy .
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+.PHONY: bench
+bench: $(VENV)/installed
+	@$(BIN)/python -m bench
