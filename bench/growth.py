@@ -97,7 +97,8 @@ FROM generate_series(1, %(count)s) AS n
 _EVENTS = """
 INSERT INTO usage_event (wallet_id, key, content, source, event_id, meter_id, happened_at, received_at, quantity, billed_quantity, rate_id,
     used_before, remainder, amount_micros, transfer_seq, hold_id, agent, number, own_number)
-SELECT %(wallet)s, md5((%(seq)s + n)::text)::uuid, md5((%(seq)s + n)::text)::uuid, '/bench/grown', (%(seq)s + n)::text, 'call_out', %(now)s, %(now)s,
+SELECT %(wallet)s, md5((%(seq)s + n)::text)::uuid, md5((%(seq)s + n)::text)::uuid, '/bench/grown', (%(seq)s + n)::text, 'call_out',
+    %(now)s, %(now)s,
     252, 252, NULL, 0, 0, 100, %(seq)s + n, NULL, 'Sales agent',
     '+1415555' || lpad((n %% 10000)::text, 4, '0'), '+12125550100'
 FROM generate_series(1, %(count)s) AS n
