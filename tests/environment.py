@@ -23,4 +23,6 @@ def product_environment(*, database_url: str, redis_url: str, site_url: str, mai
         "OPERATOR_ADDRESS": "",
         "TRUSTED_PROXY_COUNT": "",
         "DEBUG": "",
+        # Set in a process that drives a browser (tests/browser.py), and nothing that it starts may inherit it.
+        "DJANGO_ALLOW_ASYNC_UNSAFE": "",
     }

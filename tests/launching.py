@@ -14,7 +14,7 @@ from pathlib import Path
 from wallet_billing.local.product import ROOT
 from wallet_billing.variables import VARIABLES
 
-START_SECONDS_MAX = 120
+START_SECONDS_MAX = 200
 STOP_SECONDS_MAX = 60
 
 

@@ -9,26 +9,77 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from tests.launching import launch_and_finish, launched, processes_in, three_free_ports
+from tests.launching import Launcher, launch_and_finish, launched, processes_in, three_free_ports
 from wallet_billing.local import binaries
 from wallet_billing.local.account import credentials, server_account
+from wallet_billing.local.console import Console
 from wallet_billing.local.network import free_port
 from wallet_billing.local.product import ROOT
+from wallet_billing.local.services import Services, start_services
+from wallet_billing.local.state import StateDirectory
 
 SERVICES_UP = "PostgreSQL and Valkey are up"
 
 
-@pytest.fixture
-def state_dir() -> Iterator[Path]:
+pytestmark = pytest.mark.xdist_group("launcher")
+
+
+@contextmanager
+def folder_for_state() -> Iterator[Path]:
     """A folder that does not exist yet, in one that every account may walk through."""
     parent = Path(tempfile.mkdtemp(prefix="wallet-launch-"))
     parent.chmod(0o711)
     yield parent / "state"
     shutil.rmtree(parent, ignore_errors=True)
+
+
+@pytest.fixture
+def state_dir() -> Iterator[Path]:
+    """One for this test alone."""
+    with folder_for_state() as folder:
+        yield folder
+
+
+@dataclass(frozen=True)
+class Up:
+    """A launcher that runs while several tests look at it."""
+
+    launcher: Launcher
+    state_dir: Path
+
+
+@pytest.fixture(scope="module")
+def up() -> Iterator[Up]:
+    """`make services`, running."""
+    with folder_for_state() as folder, launched("services", state_dir=folder, until=SERVICES_UP) as launcher:
+        yield Up(launcher=launcher, state_dir=folder)
+
+
+@pytest.fixture
+def stopped(state_dir: Path) -> StateDirectory:
+    """A state directory whose servers have run once and were stopped."""
+    state = StateDirectory(state_dir)
+    with servers_of(state):
+        pass
+    return state
+
+
+@contextmanager
+def servers_of(state: StateDirectory) -> Iterator[Services]:
+    """The servers as the launcher starts and stops them, without the product."""
+    state.open()
+    try:
+        services = start_services(state, given={}, console=Console(quiet=True))
+        yield services
+        services.stop()
+    finally:
+        state.close()
 
 
 def assert_one_sentence(output: str, *, saying: str) -> None:
@@ -45,6 +96,7 @@ def wait_until_empty(folder: Path) -> None:
         time.sleep(0.1)
 
 
+@pytest.mark.timeout(600)
 def test_it_starts_everything_stops_everything_and_starts_warm(state_dir: Path) -> None:
     port = three_free_ports()
     with launched("run", state_dir=state_dir, until="Ctrl-C stops", PORT=str(port)) as first:
@@ -81,16 +133,15 @@ def test_it_starts_everything_stops_everything_and_starts_warm(state_dir: Path) 
     wait_until_empty(state_dir)
 
 
-def test_it_keeps_its_secrets_to_itself(state_dir: Path) -> None:
-    with launched("services", state_dir=state_dir, until=SERVICES_UP) as launcher:
-        for name in ("secrets.json", "running.json"):
-            assert (state_dir / name).stat().st_mode & 0o777 == 0o600
-        passwords = [value for value in (state_dir / "secrets.json").read_text().split('"') if len(value) > 24]
-        assert passwords
-        for pid in processes_in(state_dir):
-            command = Path(f"/proc/{pid}/cmdline").read_text()
-            assert not any(password in command for password in passwords)
-        assert not any(password in launcher.output for password in passwords)
+def test_it_keeps_its_secrets_to_itself(up: Up) -> None:
+    for name in ("secrets.json", "running.json"):
+        assert (up.state_dir / name).stat().st_mode & 0o777 == 0o600
+    passwords = [value for value in (up.state_dir / "secrets.json").read_text().split('"') if len(value) > 24]
+    assert passwords
+    for pid in processes_in(up.state_dir):
+        command = Path(f"/proc/{pid}/cmdline").read_text()
+        assert not any(password in command for password in passwords)
+    assert not any(password in up.launcher.output for password in passwords)
 
 
 def test_it_says_which_port_is_taken(state_dir: Path) -> None:
@@ -114,13 +165,12 @@ def test_it_wants_a_port_that_is_one(state_dir: Path, port: str) -> None:
     assert_one_sentence(finished.output, saying="is no port")
 
 
-def test_it_refuses_a_second_copy(state_dir: Path) -> None:
-    with launched("services", state_dir=state_dir, until=SERVICES_UP) as first:
-        second = launch_and_finish("services", state_dir=state_dir)
+def test_it_refuses_a_second_copy(up: Up) -> None:
+    second = launch_and_finish("services", state_dir=up.state_dir)
 
-        assert second.exit_code == 1
-        assert_one_sentence(second.output, saying="Another copy is running")
-        assert first.process.poll() is None
+    assert second.exit_code == 1
+    assert_one_sentence(second.output, saying="Another copy is running")
+    assert up.launcher.process.poll() is None
 
 
 def test_it_leaves_nothing_behind_when_killed_and_starts_again(state_dir: Path) -> None:
@@ -133,12 +183,10 @@ def test_it_leaves_nothing_behind_when_killed_and_starts_again(state_dir: Path) 
         assert second.stop() == 0
 
 
-def test_it_stops_a_server_that_was_left_over(state_dir: Path) -> None:
-    with launched("services", state_dir=state_dir, until=SERVICES_UP) as first:
-        assert first.stop() == 0
-    data = state_dir / "servers" / "postgres"
+def test_it_stops_a_server_that_was_left_over(stopped: StateDirectory) -> None:
+    data = stopped.path / "servers" / "postgres"
     account = server_account()
-    program = binaries.postgres_bin(state_dir / "servers", account=account) / "postgres"
+    program = binaries.postgres_bin(stopped.path / "servers", account=account) / "postgres"
     left_over = subprocess.Popen(
         [str(program), "-D", str(data), "-p", str(free_port()), "-c", "unix_socket_directories="],
         cwd="/",
@@ -150,34 +198,30 @@ def test_it_stops_a_server_that_was_left_over(state_dir: Path) -> None:
         assert left_over.poll() is None
         time.sleep(0.05)
 
-    with launched("services", state_dir=state_dir, until=SERVICES_UP) as second:
+    with servers_of(stopped) as services:
         assert left_over.wait(timeout=10) == 0
-        assert second.stop() == 0
+        assert services.postgres is not None
+        assert services.postgres.child.is_running()
 
 
-def test_it_is_not_misled_by_a_number_that_now_belongs_to_another(state_dir: Path) -> None:
-    with launched("services", state_dir=state_dir, until=SERVICES_UP) as first:
-        first.stop()
-    account = server_account()
-    bystander = subprocess.Popen(["/bin/sleep", "300"], **credentials(account))
+def test_it_is_not_misled_by_a_number_that_now_belongs_to_another(stopped: StateDirectory) -> None:
+    bystander = subprocess.Popen(["/bin/sleep", "300"], **credentials(server_account()))
     try:
         for name in ("postgres/postmaster.pid", "valkey/valkey.pid"):
-            (state_dir / "servers" / name).write_text(f"{bystander.pid}\n")
+            (stopped.path / "servers" / name).write_text(f"{bystander.pid}\n")
 
-        with launched("services", state_dir=state_dir, until=SERVICES_UP) as second:
-            assert second.stop() == 0
+        with servers_of(stopped) as services:
+            assert all(child.is_running() for child in services.children())
         assert bystander.poll() is None
     finally:
         bystander.send_signal(signal.SIGKILL)
         bystander.wait()
 
 
-def test_it_does_not_touch_data_of_another_major_version(state_dir: Path) -> None:
-    with launched("services", state_dir=state_dir, until=SERVICES_UP) as first:
-        first.stop()
-    (state_dir / "servers" / "postgres" / "PG_VERSION").write_text("15\n")
+def test_it_does_not_touch_data_of_another_major_version(stopped: StateDirectory) -> None:
+    (stopped.path / "servers" / "postgres" / "PG_VERSION").write_text("15\n")
 
-    finished = launch_and_finish("services", state_dir=state_dir)
+    finished = launch_and_finish("services", state_dir=stopped.path)
 
     assert finished.exit_code == 1
     assert_one_sentence(finished.output, saying="was written by PostgreSQL 15 and this is PostgreSQL 18")

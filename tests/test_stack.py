@@ -2,6 +2,7 @@
 
 import pytest
 from django.contrib.auth import get_user_model
+from playwright.sync_api import expect
 
 from tests.browser import Pages
 from tests.stack import RunningStack
@@ -26,4 +27,4 @@ def test_it_is_clean_for_each_test(stack: RunningStack, round_number: int) -> No
 def test_it_shows_the_sign_in_page(pages: Pages, phone: bool, dark: bool) -> None:
     page = pages.open("/accounts/login/", phone=phone, dark=dark)
 
-    assert page.get_by_role("textbox", name="Email").is_visible()
+    expect(page.locator("input[name=login]")).to_be_visible()

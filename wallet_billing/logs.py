@@ -94,5 +94,6 @@ def logging_settings(*, level: str = "INFO") -> dict[str, Any]:
             "gunicorn.error": {"handlers": [], "propagate": True, "level": level},
             "gunicorn.access": {"handlers": [], "propagate": False},
             "fontTools": {"level": "WARNING"},
+            "stripe": {"level": "WARNING"},
         },
     }
