@@ -138,6 +138,7 @@ def test_it_promises_https_only_over_https(visitor: Client) -> None:
     assert promise == "max-age=63072000; includeSubDomains; preload"
     assert "Strict-Transport-Security" not in visitor.get("/accounts/login/").headers
     assert visitor.get("/healthz").status_code == 200
+    assert visitor.get("/readyz").status_code == 200
 
 
 # ---------------------------------------------------------------- who asks
@@ -215,6 +216,12 @@ def test_it_says_that_it_is_well(client: Client, address: str) -> None:
     answer = client.get(address)
 
     assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("address", ["/healthz", "/readyz"])
+def test_it_answers_a_load_balancer_that_knows_only_its_number(client: Client, address: str) -> None:
+    assert client.get(address, headers={"Host": "10.1.2.3:8000"}).status_code == 200
 
 
 def test_it_is_up_while_the_database_is_away(client: Client) -> None:

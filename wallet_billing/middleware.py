@@ -25,6 +25,8 @@ Handler = Callable[[HttpRequest], HttpResponse]
 
 # Machines speak here: they get an answer that a machine reads, and are never redirected.
 MACHINE_PATHS = ("/api/", "/webhooks/")
+# Asked every few seconds by whoever watches; only a bad answer is news.
+PROBES = ("/healthz", "/readyz")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 _FORWARDED = ("HTTP_X_FORWARDED_FOR", "HTTP_X_FORWARDED_PROTO", "HTTP_X_FORWARDED_HOST", "HTTP_X_FORWARDED_PORT", "HTTP_FORWARDED")
 PERMISSIONS_POLICY = "accelerometer=(), camera=(), display-capture=(), geolocation=(), gyroscope=(), microphone=(), payment=(), usb=()"
@@ -86,6 +88,8 @@ class RequestLog:
         return response
 
     def _log(self, request: HttpRequest, *, response: HttpResponse, seconds: float) -> None:
+        if request.path in PROBES and response.status_code < 500:
+            return
         match = request.resolver_match
         level = logging.INFO if response.status_code < 500 else logging.ERROR
         logger.log(

@@ -1,18 +1,14 @@
-"""Every address of the product. Each app brings its own; this file only says where they hang."""
+"""Every address of the product but /healthz and /readyz (health.py). Each app brings its own; this only says where they hang."""
 
 from allauth.account.decorators import secure_admin_login
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
 from django.views.generic import RedirectView
 
-from wallet_billing import health
-
 # The console is entered through the product's own sign-in: with its limits and second factor, not past them.
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]  # the way django-allauth documents
 
 urlpatterns: list[URLPattern | URLResolver] = [
-    path("healthz", health.healthz, name="healthz"),
-    path("readyz", health.readyz, name="readyz"),
     path("admin/", admin.site.urls),
     path("accounts/", include("allauth.urls")),
     path("login", RedirectView.as_view(pattern_name="account_login", query_string=True)),
