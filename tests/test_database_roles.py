@@ -3,7 +3,10 @@
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
 
 import psycopg2
 import pytest
@@ -13,6 +16,7 @@ from django.db import DatabaseError, connection, transaction
 
 from tests import databases, servers
 from tests.environment import product_environment
+from wallet_billing.local import binaries
 from wallet_billing.local.product import ROOT
 
 NO_SUCH_RIGHT = "42501"
@@ -203,3 +207,38 @@ def test_it_warns_when_the_product_runs_as_a_role_with_powers(role: str, saying:
 
     assert done.returncode == 1
     assert saying in done.stderr
+
+
+# ---------------------------------------------------------------- roles.sql
+
+
+def test_its_roles_are_made_with_psql_as_the_manual_says(scratch: str) -> None:
+    provided = servers.provide()
+    if provided.admin_url.split("@")[0].startswith(provided.template_owner_url.split("@")[0]):
+        pytest.skip("making roles needs a superuser, which is not at hand on a server that was given by DATABASE_URL")
+    owner, app = urlsplit(provided.template_owner_url), urlsplit(provided.template_app_url)
+    psql = binaries.postgres_bin(Path(tempfile.gettempdir()), account=None) / "psql"
+    address = servers.with_path(provided.admin_url, path=scratch)
+    # The very passwords they have: other tests are signed in with them.
+    options = f"-c wallet.owner_password={owner.password} -c wallet.app_password={app.password}"
+
+    for _ in range(2):
+        done = subprocess.run(
+            [str(psql), "-v", "ON_ERROR_STOP=1", address.replace("postgres://", "postgresql://"), "-f", "wallet_billing/sql/roles.sql"],
+            cwd=ROOT,
+            env={**os.environ, "PGOPTIONS": options},
+            check=False,
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stderr
+
+    prepared = prepare(scratch)
+    assert prepared.returncode == 0, prepared.stderr
+    connection_of_app = psycopg2.connect(provided.database_url(scratch))
+    with connection_of_app, connection_of_app.cursor() as cursor:
+        cursor.execute("SELECT has_database_privilege(current_database(), 'CREATE'), has_schema_privilege('public', 'CREATE')")
+        assert cursor.fetchone() == (False, False)
+        # Batches of events are taken in through a temporary table.
+        cursor.execute("CREATE TEMPORARY TABLE batch (id int) ON COMMIT DROP")
+    connection_of_app.close()
