@@ -12,7 +12,7 @@ from tests.browser import Pages
 from tests.stack import RunningStack
 from wallet.services.wallets import open_wallet
 from workspaces import services
-from workspaces.models import Membership, Role, User, Workspace
+from workspaces.models import Membership, Role, Scope, User, Workspace
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
@@ -35,6 +35,7 @@ def workspace(alice: User) -> Workspace:
     Membership.objects.create(workspace=workspace, user=bob, role=Role.MEMBER)
     owner = Membership.objects.get(workspace=workspace, user=alice)
     services.invite_member(workspace, by=owner, email="a-rather-long-address@northside.example", role=Role.ADMIN)
+    services.create_api_key(workspace, name="Call server", scopes=[Scope.WALLET_READ], expires_at=None, created_by=alice)
     return workspace
 
 
@@ -46,6 +47,7 @@ def _addresses(workspace: Workspace) -> list[str]:
             f"{base}/{page}"
             for page in ("workspace", "workspace/leave", "members", "members/invite", f"members/{member}", f"members/{member}/remove")
         ),
+        *(f"{base}/{page}" for page in ("api-keys", "api-keys/new", f"api-keys/{workspace.api_keys.get().pk}/revoke")),
         *(
             "/accounts/",
             "/accounts/email/",

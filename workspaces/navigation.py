@@ -30,6 +30,7 @@ SETTINGS = (
     Link("Workspace", "workspaces:settings", "settings/workspace"),
     Link("Members", "workspaces:members", "settings/members"),
     Link("Billing", "billing:billing", "settings/billing", roles=BILLING_ROLES),
+    Link("API keys", "workspaces:api_keys", "settings/api-keys", roles=(Role.OWNER, Role.ADMIN)),
 )
 
 

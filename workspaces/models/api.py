@@ -15,9 +15,9 @@ class Scope(models.TextChoices):
     """What a key may do."""
 
     EVENTS_WRITE = "events:write", "Report use"
-    HOLDS_WRITE = "holds:write", "Ask before a use, and set money aside"
-    WALLET_READ = "wallet:read", "Read balance and history"
-    WALLET_WRITE = "wallet:write", "Make and withdraw payment links"
+    HOLDS_WRITE = "holds:write", "Ask before a use"
+    WALLET_READ = "wallet:read", "Read the wallet"
+    WALLET_WRITE = "wallet:write", "Ask for payments"
     WORKSPACES_WRITE = "workspaces:write", "Make workspaces"
 
 

@@ -27,6 +27,9 @@ TABLE = {
     "remove": ADMINS,
     "resend_invitation": ADMINS,
     "revoke_invitation": ADMINS,
+    "api_keys": ADMINS,
+    "new_api_key": ADMINS,
+    "revoke_api_key": ADMINS,
 }
 
 
@@ -167,7 +170,7 @@ def test_it_marks_no_view_that_has_no_guard() -> None:
 
 def _address(name: str, public_id: str) -> str:
     pattern = next(p for p in _of_a_workspace().values() if p.name == name and p.callback.__module__.startswith("workspaces"))
-    extra = [0] if any(part in str(pattern.pattern) for part in ("member_id", "invitation_id")) else []
+    extra = [0] if any(part in str(pattern.pattern) for part in ("member_id", "invitation_id", "key_id")) else []
     return reverse(f"workspaces:{name}", args=[public_id, *extra])
 
 
