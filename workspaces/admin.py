@@ -3,9 +3,11 @@
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
+from django.db.models import F, QuerySet
 from django.http import HttpRequest
 
-from workspaces.models import Invitation, Membership, User, Workspace
+from workspaces import services
+from workspaces.models import ApiKey, Invitation, Membership, User, Workspace
 
 # Django's own classes take no parameter at run time; only the types do.
 if TYPE_CHECKING:
@@ -77,3 +79,32 @@ class InvitationAdmin(Looking):
         "accepted_at",
         "revoked_at",
     )
+
+
+@admin.register(ApiKey)
+class ApiKeyAdmin(Looking):
+    """Every key, the platform's own first. They are made on their page or by create_platform_key, and revoked there or here."""
+
+    list_display = ("name", "prefix", "workspace", "scopes", "last_used_at", "expires_at", "revoked_at")
+    list_filter = (("workspace", admin.EmptyFieldListFilter),)
+    search_fields = ("name", "prefix", "workspace__name", "workspace__public_id")
+    ordering = (F("workspace").asc(nulls_first=True), "-created_at")
+    fields = readonly_fields = (
+        "name",
+        "prefix",
+        "workspace",
+        "scopes",
+        "created_by",
+        "created_at",
+        "last_used_at",
+        "expires_at",
+        "revoked_at",
+    )
+    actions = ("revoke",)
+
+    @admin.action(description="Revoke at once", permissions=["change"])
+    def revoke(self, request: HttpRequest, keys: QuerySet[ApiKey]) -> None:
+        """Ends the keys that were chosen."""
+        for key in keys:
+            services.revoke_api_key(key)
+        self.message_user(request, f"{len(keys)} revoked.")
