@@ -33,10 +33,11 @@ _PREFIX = "wallet-tests-"
 
 @dataclass(frozen=True)
 class TestServers:
-    """Addresses. `admin_url` may make and drop databases; the others are of the template, which tests copy."""
+    """Addresses. `admin_url` may make and drop databases (on a server of our own as a superuser); the others are of the template."""
 
     __test__ = False
 
+    is_our_own: bool
     admin_url: str
     template_owner_url: str
     template_app_url: str
@@ -75,8 +76,10 @@ def provide() -> TestServers:
 
 
 def release() -> None:
-    """Stops what this process started; in a worker that is nothing."""
+    """Stops what this process started, and drops the template on a server that was given; in a worker there is nothing to do."""
     if _services is not None:
+        if _services.postgres is None:
+            databases.drop(_addresses(_services).admin_url, name=_addresses(_services).template_name)
         _services.stop()
     if _folder is not None:
         shutil.rmtree(_folder, ignore_errors=True)
@@ -138,6 +141,7 @@ def _addresses(services: Services) -> TestServers:
     admin_url = own.superuser_url() if own is not None else services.database_owner_url
     template = "test_template" if own is not None else f"test_{urlsplit(services.database_url).path.lstrip('/')}_template"
     return TestServers(
+        is_our_own=own is not None,
         admin_url=admin_url,
         template_owner_url=with_path(services.database_owner_url, path=template),
         template_app_url=with_path(services.database_url, path=template),

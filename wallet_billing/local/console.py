@@ -20,8 +20,11 @@ class Console:
         self._write(f"  {doing} … ", end="")
         try:
             yield
-        except BaseException:
+        except Exception:
             self._write("failed")
+            raise
+        except BaseException:
+            self._write("interrupted")
             raise
         self._write(f"{time.monotonic() - begun_at:.1f} s")
 
