@@ -14,7 +14,7 @@ ADDRESSES = [
 ]
 
 
-def drawn(svg: str) -> np.ndarray:  # type: ignore[type-arg]  # OpenCV takes any array
+def drawn(svg: str) -> np.ndarray:
     """The modules as an image, drawn from the path alone: 0 dark, 255 light."""
     side = int(re.search(r'viewBox="0 0 (\d+)', svg)[1])  # type: ignore[index]  # no match fails the test
     image = np.full((side, side), 255, dtype=np.uint8)

@@ -36,10 +36,9 @@ def payment_link(request: WorkspaceRequest, link_id: UUID) -> HttpResponseBase:
     """The panel of one link, live: asked with `seen`, it answers 204 until there is something new to show."""
     link = _link(request, link_id)
     context = _context(request, link)
-    seen = request.GET.get("seen")
-    if is_htmx(request) and seen == context["stamp"]:
+    if is_htmx(request) and request.GET.get("seen") == context["stamp"]:
         return HttpResponse(status=204)
-    return _show(request, context, changed=seen is not None)
+    return _show(request, context)
 
 
 @require_POST
@@ -97,8 +96,8 @@ def _link(request: WorkspaceRequest, link_id: UUID) -> PaymentLink:
     return get_object_or_404(PaymentLink.objects.select_related("wallet__workspace"), pk=link_id, wallet__workspace=request.workspace)
 
 
-def _show(request: WorkspaceRequest, context: dict[str, Any], *, status: int = 200, changed: bool = False) -> HttpResponse:
-    return render_panel(request, "payment_link", context, status=status, changed=changed)
+def _show(request: WorkspaceRequest, context: dict[str, Any], *, status: int = 200) -> HttpResponse:
+    return render_panel(request, "payment_link", context, status=status, changed=True)
 
 
 def _context(request: WorkspaceRequest, link: PaymentLink) -> dict[str, Any]:

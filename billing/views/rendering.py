@@ -37,7 +37,7 @@ def wallet_of(request: WorkspaceRequest) -> Wallet:
 def render_panel(
     request: WorkspaceRequest, template: str, context: dict[str, Any], *, status: int = 200, changed: bool = False
 ) -> HttpResponse:
-    """The panel alone for a dialog, or within a page of its own; `changed` has the page behind bring itself up to date."""
+    """The panel alone for a dialog, or within a page of its own; `changed` has the page behind look whether it is up to date."""
     public_id, alone = request.workspace.public_id, is_htmx(request)
     context |= {
         "panel_base": "billing/panel.html" if alone else "billing/panel_page.html",

@@ -33,4 +33,4 @@ def top_up(request: WorkspaceRequest, top_up_id: UUID) -> HttpResponseBase:
         "needs_bank": found.decline_code == "authentication_required",
         "plain_amount": plain_amount(found.amount_micros, currency=found.wallet.currency),
     }
-    return render_panel(request, "top_up", context, changed=not found.is_open)
+    return render_panel(request, "top_up", context, changed=True)

@@ -70,7 +70,9 @@
     const part = event.detail.elt;
     prepare(part.parentNode || document);
     const panel = part.matches("#panel") ? part : part.querySelector("#panel");
-    if (!panel || panel.querySelector("[aria-invalid=true], [data-error-summary]")) return;
+    if (!panel) return;
+    const fault = panel.querySelector("[data-error-summary], [aria-invalid=true]");
+    if (fault) return fault.focus();
     const amount = panel.querySelector("form[data-amount] [name=amount]");
     const wantsTyping = amount && window.matchMedia("(pointer: fine)").matches;
     (wantsTyping ? amount : panel.querySelector("#dialog-title")).focus();

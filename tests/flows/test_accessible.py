@@ -1,0 +1,165 @@
+"""Every billing page and state, in light and dark, on a phone and on a desk: nothing that axe has to say against it."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from django.utils import timezone
+from playwright.sync_api import Page
+
+from tests.browser import Pages
+from tests.flows.conftest import Northside, SignedInPage
+from tests.flows.history import fill_history
+from tests.stack import RunningStack
+from wallet.models import Card, PaymentLink, TopUp
+from wallet.services.cards import save_card
+from wallet.services.payment_links import payment_link_token, request_payment_link
+from wallet.tests.builders import card_details
+
+
+@dataclass
+class Places:
+    """Addresses in every state there is to see."""
+
+    signed_in: dict[str, str]
+    public: dict[str, str]
+
+
+@pytest.fixture
+def places(northside: Northside) -> Places:
+    fill_history(northside.wallet, calls=30)
+    first = save_card(northside.wallet.pk, card_details("1"), connected_by=northside.alice)
+    save_card(northside.wallet.pk, card_details("2", brand="mastercard", last_four="4444", expiry_year=2020), connected_by=northside.alice)
+    links = {name: _link(northside, name) for name in ("open", "expired", "withdrawn", "used", "processing")}
+    connect = _link(northside, "connect", amount_micros=None)
+    billing = northside.billing
+    failed, unknown = _top_up(northside, first, "failed"), _top_up(northside, first, "unknown")
+    paid = TopUp.objects.filter(status="succeeded").first()
+    assert paid
+    return Places(
+        signed_in={
+            "billing": billing,
+            "filtered to nothing": f"{billing}?show=messages&from=2020-01-01&until=2020-01-02",
+            "add balance": f"{billing}/add-balance",
+            "automatic payments": f"{billing}/automatic-payments",
+            "three ways": f"{billing}/links/{connect.pk}",
+            "remove card": f"{billing}/cards/{first.pk}/remove",
+            "receipt": f"{billing}/receipts/{paid.receipt_number}",
+            "declined": f"{billing}/top-ups/{failed.pk}",
+            "still processing": f"{billing}/top-ups/{unknown.pk}",
+            "added": f"{billing}/top-ups/{paid.pk}",
+            **{f"link {name}": f"{billing}/links/{link.pk}" for name, link in links.items()},
+        },
+        public={
+            **{f"pay {name}": _public(links[name]) for name in ("open", "used", "processing")},
+            "pay connect": _public(connect),
+            "pay unknown": "/pay/unknown",
+        },
+    )
+
+
+def _public(link: PaymentLink) -> str:
+    return f"/pay/{payment_link_token(link)}"
+
+
+def _link(northside: Northside, name: str, *, amount_micros: int | None = 20_000_000) -> PaymentLink:
+    purpose = PaymentLink.Purpose.PAY if amount_micros else PaymentLink.Purpose.CONNECT_CARD
+    link = request_payment_link(
+        northside.wallet, purpose=purpose, amount_micros=amount_micros, request_id=name, requested_by=northside.alice
+    )
+    stamps = {"expired": "expires_at", "withdrawn": "withdrawn_at", "used": "used_at"}
+    if name in stamps:
+        PaymentLink.objects.filter(pk=link.pk).update(**{stamps[name]: timezone.now()})
+    if name == "processing":
+        top_up = TopUp(wallet=northside.wallet, origin="payment_link", amount_micros=20_000_000, payment_link=link, request_id=name)
+        top_up.status = TopUp.Status.PROCESSING
+        top_up.save()
+    return link
+
+
+def _top_up(northside: Northside, card: Card, status: str) -> TopUp:
+    return TopUp.objects.create(
+        wallet=northside.wallet,
+        origin="manual",
+        amount_micros=20_000_000,
+        card=card,
+        request_id=status,
+        status=status,
+        decline_code="insufficient_funds" if status == "failed" else "",
+        resolved_at=timezone.now() if status == "failed" else None,
+        created_at=timezone.now() - timedelta(minutes=1),
+    )
+
+
+def faults_of(page: Page) -> list[str]:
+    """What axe finds, one line each."""
+    found = Axe().run(page).response["violations"]
+    return [f"{violation['id']}: {node['html'][:160]}" for violation in found for node in violation["nodes"]]
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("phone", [False, True], ids=["desk", "phone"])
+def test_it_has_no_faults(as_user: SignedInPage, pages: Pages, northside: Northside, places: Places, phone: bool, dark: bool) -> None:
+    found: dict[str, list[str]] = {}
+    page = as_user(northside.alice, northside.billing, phone=phone, dark=dark)
+    for name, address in places.signed_in.items():
+        page.goto(address)
+        found[name] = faults_of(page)
+    anyone = pages.open("/pay/unknown", phone=phone, dark=dark)
+    for name, address in places.public.items():
+        anyone.goto(address)
+        found[name] = faults_of(anyone)
+
+    assert {name: faults for name, faults in found.items() if faults} == {}
+
+
+@pytest.mark.parametrize("phone", [False, True], ids=["desk", "phone"])
+def test_it_has_no_faults_in_dialogs_and_popovers(as_user: SignedInPage, northside: Northside, places: Places, phone: bool) -> None:
+    page = as_user(northside.alice, northside.billing, phone=phone)
+    steps = {
+        "row open": page.locator("#history summary.kind").first,
+        "period": page.locator(".period summary"),
+        "card menu": page.locator("#cards .menu summary").first,
+        "add balance": page.get_by_role("link", name="Add Balance"),
+    }
+    found = {}
+    for name, button in steps.items():
+        button.click()
+        page.wait_for_load_state("networkidle")
+        found[name] = faults_of(page)
+
+    assert {name: faults for name, faults in found.items() if faults} == {}
+
+
+@pytest.mark.parametrize("width", [360, 390, 768, 1280])
+def test_it_never_scrolls_sideways(as_user: SignedInPage, pages: Pages, northside: Northside, places: Places, width: int) -> None:
+    page = as_user(northside.alice, northside.billing)
+    anyone = pages.open("/pay/unknown")
+    too_wide = []
+    for tab, addresses in ((page, places.signed_in), (anyone, places.public)):
+        tab.set_viewport_size({"width": width, "height": 800})
+        for name, address in addresses.items():
+            tab.goto(address)
+            if tab.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth"):
+                too_wide.append(name)
+
+    assert too_wide == []
+
+
+def test_it_can_all_be_done_by_keyboard(as_user: SignedInPage, northside: Northside, stack: RunningStack) -> None:
+    page = as_user(northside.alice, northside.billing)
+    page.get_by_role("link", name="Add Balance").focus()
+    page.keyboard.press("Enter")
+    page.get_by_label("Amount in US dollar").wait_for()
+    # The box has the focus and its text is chosen: typing replaces it, Enter sends.
+    page.keyboard.type("25")
+    page.keyboard.press("Enter")
+    page.get_by_text("Waiting for payment").wait_for()
+
+    assert page.evaluate("document.activeElement.id") == "dialog-title"
+    page.keyboard.press("Escape")
+
+    assert PaymentLink.objects.get().amount_micros == 25_000_000
+    assert page.evaluate("document.querySelector('#dialog').open") is False
+    assert page.evaluate("document.activeElement.id") == "add-balance"
