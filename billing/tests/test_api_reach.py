@@ -51,8 +51,7 @@ WAYS = {
 }
 OF_THE_PLATFORM = {"create_workspace"}
 """Refused to a workspace's key altogether."""
-BY_METER = "call_out"
-EVENT = {"report_events"}
+BY_EVENT = {"report_events"}
 """Takes any subject, and keeps aside what is out of reach; see below."""
 
 DESCRIBED: dict[str, tuple[str, str]] = {
