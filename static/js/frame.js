@@ -114,7 +114,8 @@
     if (dialog) show(dialog);
     focusFirstFault(event.detail.target);
   });
-  document.addEventListener("htmx:responseError", (event) => toast(event.detail.xhr.status === 429 ? "Too many tries: wait a moment." : "That did not work. Reload the page and try again."));
+  const refusals = { 429: "Too many tries: wait a moment.", 503: "Not possible just now. Nothing was done: try again in a minute." };
+  document.addEventListener("htmx:responseError", (event) => toast(refusals[event.detail.xhr.status] || "That did not work. Reload the page and try again."));
   document.addEventListener("htmx:sendError", () => toast("No connection. Check your network and try again."));
   document.addEventListener("dialog:close", () => all("dialog[open]").forEach((dialog) => dialog.close()));
 
