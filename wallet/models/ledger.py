@@ -55,7 +55,9 @@ class Transfer(models.Model):
     seq = models.BigIntegerField(help_text="1, 2, 3 … per wallet, without a hole.")
     debit = models.CharField(max_length=16, choices=Account, help_text="The account the amount leaves.")
     credit = models.CharField(max_length=16, choices=Account, help_text="The account the amount enters.")
-    amount_micros = models.BigIntegerField(help_text="Positive, as the accounts give the direction; 0 for a use that was free, which has its row all the same.")
+    amount_micros = models.BigIntegerField(
+        help_text="Positive, as the accounts give the direction; 0 for a use that was free, which has its row all the same."
+    )
     promotion_micros = models.BigIntegerField(
         default=0,
         help_text="How much of the amount was given credit: granted or returned when the wallet is credited, else spent or expired.",
@@ -133,7 +135,10 @@ class Hold(models.Model):
                 name="hold_is_open_or_resolved",
             ),
         ]
-        indexes = [models.Index("expires_at", condition=Q(status="open"), name="hold_open_by_expiry")]
+        indexes = [
+            models.Index("expires_at", condition=Q(status="open"), name="hold_open_by_expiry"),
+            models.Index("wallet", condition=Q(status="open"), name="hold_open_by_wallet"),
+        ]
 
     def __str__(self) -> str:
         return f"hold {self.id} {self.status}"
