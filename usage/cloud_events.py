@@ -3,6 +3,7 @@
 Source: github.com/cloudevents/spec, v1.0.2, HTTP protocol binding and JSON format.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,8 +15,10 @@ import msgspec
 
 BATCH_EVENTS_MAX = 10_000
 TEXT_MAX = 200
-QUANTITY_MAX = 10**12
-"""More than any real use: a trillion tokens. Keeps every product of quantity and price inside 64 bits or refused."""
+MESSAGE_CHARACTERS_MAX = 40_000
+"""A joined message has at most 255 segments."""
+QUANTITY_MAX = 10**10
+"""More than any one use: ten thousand million tokens, three hundred years. Sums of a day stay inside 64 bits."""
 
 SINGLE = "application/cloudevents+json"
 BATCH = "application/cloudevents-batch+json"
@@ -26,12 +29,15 @@ class NotCloudEvents(ValueError):
     """The request is no CloudEvent at all: it is refused whole."""
 
 
-class UseData(msgspec.Struct, frozen=True, rename={"from_": "from"}):
-    """The `data` of an event: what was used. One of quantity, duration_seconds and text says how much."""
+class UseData(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"from_": "from"}):
+    """The `data` of an event: what was used. One of quantity, duration_seconds and text says how much.
+
+    A member that is not known is refused, never ignored: a quantity with a slip in its name would be charged as one unit.
+    """
 
     quantity: int | None = None
-    duration_seconds: int | float | None = None
-    text: str | None = None
+    duration_seconds: float | None = None
+    text: Annotated[str, msgspec.Meta(max_length=MESSAGE_CHARACTERS_MAX)] | None = None
     answered: bool = True
     to: str = ""
     from_: str = ""
@@ -41,7 +47,7 @@ class UseData(msgspec.Struct, frozen=True, rename={"from_": "from"}):
 
 
 class CloudEvent(msgspec.Struct, frozen=True):
-    """One event as it was sent."""
+    """One event as it was sent. Extension attributes are allowed by the specification, and not looked at."""
 
     id: str
     source: str
@@ -50,6 +56,7 @@ class CloudEvent(msgspec.Struct, frozen=True):
     subject: str = ""
     time: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
     data: UseData = UseData()
+    data_base64: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +79,11 @@ _decode_batch = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _decode_attributes = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _encode = msgspec.json.Encoder().encode
 
+# What reading a body may raise: not JSON, not of the shape, not UTF-8, nested thousands deep.
+_UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+# Every escape of JSON, so that the halves of pairs that stand alone can be told from those that belong together.
+_ESCAPE = re.compile(rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)", re.DOTALL)
+
 
 def parse_request(body: bytes, *, content_type: str, headers: Mapping[str, str]) -> list[Parsed]:
     """The events of a request, in their order. `headers` names are lower case.
@@ -90,19 +102,36 @@ def parse_request(body: bytes, *, content_type: str, headers: Mapping[str, str])
 
 def _parse_batch(body: bytes) -> list[Parsed]:
     try:
-        raws = _decode_batch(body)
-    except msgspec.MsgspecError as error:
+        raws = _split(body)
+    except _UNREADABLE as error:
         raise NotCloudEvents(f"The batch is no JSON list of events: {error}.") from error
     if len(raws) > BATCH_EVENTS_MAX:
         raise NotCloudEvents(f"Send at most {BATCH_EVENTS_MAX} events in one batch, not {len(raws)}.")
     return [_parse(bytes(raw)) for raw in raws]
 
 
+def _split(body: bytes) -> list[msgspec.Raw]:
+    try:
+        return _decode_batch(body)
+    except msgspec.DecodeError:
+        return _decode_batch(_without_halves(body))
+
+
 def _only(body: bytes) -> Parsed:
     parsed = _parse(body)
     if parsed.code == "not_a_cloud_event":
+        parsed = _parse(_without_halves(body))
+    if parsed.code == "not_a_cloud_event":
         raise NotCloudEvents(parsed.reason)
     return parsed
+
+
+def _without_halves(body: bytes) -> bytes:
+    """The body with U+FFFD for every half of a surrogate pair, as whoever cuts a text inside an emoji leaves it behind.
+
+    JSON allows it and no Unicode text can hold it. Refusing it would refuse every other event of the batch for ever.
+    """
+    return _ESCAPE.sub(lambda escape: rb"\ufffd" if escape[1] else escape[0], body)
 
 
 def _parse(body: bytes) -> Parsed:
@@ -110,10 +139,14 @@ def _parse(body: bytes) -> Parsed:
         event = _decode_event(body)
     except msgspec.ValidationError as error:
         return _why_not(body, error)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise NotCloudEvents(f"The body is no JSON: {error}.") from error
+    except _UNREADABLE as error:
+        return Parsed(body, None, "not_a_cloud_event", f"The event is no JSON: {error}."[:300])
     fault = _fault_of_attributes(event)
-    return Parsed(body, None, "not_a_cloud_event", fault) if fault else Parsed(body, event)
+    if fault:
+        return Parsed(body, None, "not_a_cloud_event", fault)
+    if event.data_base64 is not None:
+        return Parsed(body, None, "bad_data", "Send the event's data as JSON in data, not as data_base64.")
+    return Parsed(body, event)
 
 
 def _why_not(body: bytes, error: msgspec.ValidationError) -> Parsed:
@@ -136,36 +169,44 @@ def _fault_of_attributes(event: CloudEvent) -> str:
 
 def _from_binary(body: bytes, headers: Mapping[str, str]) -> bytes:
     """Binary mode as the structured JSON it stands for, so that both are one and the same event."""
-    attributes = {name[3:]: unquote(value) for name, value in headers.items() if name.startswith("ce-")}
+    data = _without_halves(body) if body.strip() else b"{}"
     try:
-        data = msgspec.Raw(body) if body.strip() else msgspec.Raw(b"{}")
+        attributes = {name[3:]: _header_text(value) for name, value in headers.items() if name.startswith("ce-")}
         msgspec.json.decode(data)
-        return _encode(attributes | {"data": data})
-    except msgspec.MsgspecError as error:
-        raise NotCloudEvents(f"The body is no JSON: {error}.") from error
+        return _encode(attributes | {"data": msgspec.Raw(data)})
+    except _UNREADABLE as error:
+        raise NotCloudEvents(f"The body is no JSON, or a header no UTF-8: {error}.") from error
+
+
+def _header_text(value: str) -> str:
+    """Unquoted, then percent-decoded: HTTP protocol binding, 3.1.3.2. Raises: UnicodeDecodeError."""
+    if len(value) > 1 and value[0] == value[-1] == '"':
+        value = re.sub(r"\\(.)", r"\1", value[1:-1])
+    return unquote(value, errors="strict")
 
 
 def attributes_of(body: bytes) -> dict[str, str]:
-    """Whatever text attributes can be read of an event that was kept aside, to find it by."""
+    """Whatever text attributes can be read of an event that was kept aside, to find it by; nothing that no table could hold."""
     try:
         raw = _decode_attributes(body)
-    except msgspec.MsgspecError:
+    except _UNREADABLE:
         return {}
     names = ("id", "source", "type", "subject")
-    return {name: text[:TEXT_MAX] for name in names if (text := _text_of(raw.get(name)))}
+    return {name: text for name in names if (text := _text_of(raw.get(name)))}
 
 
 def _text_of(raw: msgspec.Raw | None) -> str:
     try:
         value = msgspec.json.decode(raw) if raw is not None else ""
-    except msgspec.MsgspecError:
+    except _UNREADABLE:
         return ""
-    return value if isinstance(value, str) else ""
+    return "".join(filter(str.isprintable, value[:TEXT_MAX])) if isinstance(value, str) else ""
 
 
 def made_here(event: CloudEvent) -> Parsed:
     """An event that the product reports itself, in the form in which all are taken."""
-    return Parsed(_encode(event), event)
+    body = _encode(event)
+    return Parsed(body, _decode_event(body))
 
 
 def identity(source: str, event_id: str) -> str:

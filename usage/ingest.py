@@ -3,12 +3,13 @@
 Everything here runs inside the caller's transaction, with the wallets' locks held.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
 from django.db import connection
 
+from usage.queries import month_after
 from wallet.ledger import copy_rows, copy_text
 
 
@@ -23,6 +24,8 @@ class EventRow:
     event_id: str
     meter: str
     happened_at: datetime
+    day: date
+    is_late: bool
     quantity: int
     billed_quantity: int
     rate_id: int | None
@@ -34,6 +37,7 @@ class EventRow:
     agent: str
     number: str
     own_number: str
+    api_key: str
 
 
 @dataclass(slots=True)
@@ -48,6 +52,10 @@ class DaySum:
 
 DayKey = tuple[int, date, str, bool]
 """Wallet, day, meter, late."""
+MonthKey = tuple[int, str, date]
+"""Wallet, meter, first day of the month."""
+BudgetKey = tuple[int, int, date]
+"""Wallet, budget, first day of the month."""
 
 
 def standing_contents(keys: Sequence[tuple[int, str]]) -> dict[tuple[int, str], str]:
@@ -67,17 +75,18 @@ def standing_contents(keys: Sequence[tuple[int, str]]) -> dict[tuple[int, str], 
 def copy_events(rows: Sequence[EventRow]) -> None:
     """Add the rows; an event that stands already is refused by the primary key, with everything else of the transaction."""
     copy_rows(
-        "usage_event (wallet_id, key, content, source, event_id, meter_id, happened_at, quantity, billed_quantity, rate_id, used_before, "
-        "remainder, amount_micros, transfer_seq, hold_id, agent, number, own_number)",
+        "usage_event (wallet_id, key, content, source, event_id, meter_id, happened_at, day, is_late, quantity, billed_quantity, rate_id, "
+        "used_before, remainder, amount_micros, transfer_seq, hold_id, agent, number, own_number, api_key)",
         [_line(row) for row in rows],
     )
 
 
 def _line(row: EventRow) -> str:
     return (
-        f"{row.wallet_id}\t{row.key}\t{row.content}\t{copy_text(row.source)}\t{copy_text(row.event_id)}\t{row.meter}\t{row.happened_at.isoformat()}"
-        f"\t{row.quantity}\t{row.billed_quantity}\t{_or_null(row.rate_id)}\t{row.used_before}\t{row.remainder}\t{row.amount_micros}"
-        f"\t{_or_null(row.transfer_seq)}\t{_or_null(row.hold_id)}\t{copy_text(row.agent)}\t{copy_text(row.number)}\t{copy_text(row.own_number)}"
+        f"{row.wallet_id}\t{row.key}\t{row.content}\t{copy_text(row.source)}\t{copy_text(row.event_id)}\t{row.meter}"
+        f"\t{row.happened_at.isoformat()}\t{row.day}\t{row.is_late}\t{row.quantity}\t{row.billed_quantity}\t{_or_null(row.rate_id)}"
+        f"\t{row.used_before}\t{row.remainder}\t{row.amount_micros}\t{_or_null(row.transfer_seq)}\t{_or_null(row.hold_id)}"
+        f"\t{copy_text(row.agent)}\t{copy_text(row.number)}\t{copy_text(row.own_number)}\t{copy_text(row.api_key)}"
     )
 
 
@@ -85,7 +94,7 @@ def _or_null(value: object) -> object:
     return "\\N" if value is None else value
 
 
-def add_to_days(sums: dict[DayKey, DaySum]) -> None:
+def add_to_days(sums: Mapping[DayKey, DaySum]) -> None:
     """Add a batch to the sums of its days."""
     if not sums:
         return
@@ -109,10 +118,12 @@ def add_to_days(sums: dict[DayKey, DaySum]) -> None:
         )
 
 
-def billed_in_month(wanted: Sequence[tuple[int, str, date, date]]) -> dict[tuple[int, str, date], int]:
-    """Billed units by (wallet, meter, first day of the month): what graduated tiers count from. `wanted` adds the day after the month."""
-    if not wanted:
-        return {}
+def billed_in_months(keys: Collection[MonthKey]) -> dict[MonthKey, int]:
+    """Billed units in each of these months, zero where there are none: what graduated tiers count from.
+
+    A late use counts in the month that it was booked in, as everywhere.
+    """
+    wanted = [(*key, month_after(key[2])) for key in keys]
     with connection.cursor() as cursor:
         cursor.execute(
             """
@@ -120,7 +131,7 @@ def billed_in_month(wanted: Sequence[tuple[int, str, date, date]]) -> dict[tuple
             FROM unnest(%s::bigint[], %s::text[], %s::date[], %s::date[]) AS wanted (wallet_id, meter_id, first_day, after)
             LEFT JOIN usage_usageday AS day
                 ON day.wallet_id = wanted.wallet_id AND day.meter_id = wanted.meter_id
-                AND day.day >= wanted.first_day AND day.day < wanted.after AND NOT day.is_late
+                AND day.day >= wanted.first_day AND day.day < wanted.after
             GROUP BY wanted.wallet_id, wanted.meter_id, wanted.first_day
             """,
             [list(column) for column in zip(*wanted, strict=True)],
@@ -128,8 +139,8 @@ def billed_in_month(wanted: Sequence[tuple[int, str, date, date]]) -> dict[tuple
         return {(wallet_id, meter, first_day): units for wallet_id, meter, first_day, units in cursor.fetchall()}
 
 
-def add_to_budgets(sums: dict[tuple[int, int, date], int]) -> None:
-    """Add to what was spent under budgets; keys are wallet, budget and the first day of the month."""
+def add_to_budgets(sums: Mapping[BudgetKey, int]) -> None:
+    """Add to what was spent under budgets."""
     if not sums:
         return
     keys = sorted(sums)

@@ -10,7 +10,6 @@ from datetime import datetime
 from io import StringIO
 
 from django.db import connection, transaction
-from django.utils import timezone
 
 from wallet.errors import IdempotencyConflict
 from wallet.models import Account, Promotion, Transfer, Wallet
@@ -129,7 +128,7 @@ def _chain(wallet: Wallet, entries: Sequence[Entry], credit: "_GivenCredit", clo
         elif entry.debit == Account.WALLET:
             wallet.balance_micros -= entry.amount_micros
         lines.add(wallet, entry, promotion_micros=promotion_micros, posted_at=clock.time_of(wallet, entry))
-    wallet.note_availability(before_micros=available_before, now=timezone.now())
+    wallet.note_availability(before_micros=available_before, now=clock.now)
 
 
 def _save_sums(wallets: Sequence[Wallet]) -> None:

@@ -24,6 +24,11 @@ class Event(models.Model):
     meter = models.ForeignKey(Meter, on_delete=models.PROTECT, related_name="+", db_index=False)
     happened_at = models.DateTimeField(help_text="The event's own time; the price in force then was taken.")
     received_at = models.DateTimeField(db_default=Now())
+    day = models.DateField(
+        db_default=Now(),
+        help_text="The day it counts on, in the workspace's zone: its own, or that of its booking where its month was closed.",
+    )
+    is_late = models.BooleanField(db_default=False, help_text="Of an earlier month, which was closed when it was reported.")
     quantity = models.BigIntegerField(help_text="What was measured, in whole units of the meter.")
     billed_quantity = models.BigIntegerField(help_text="What was charged, after first block and step.")
     rate = models.ForeignKey(
@@ -42,6 +47,7 @@ class Event(models.Model):
     agent = models.CharField(max_length=100, blank=True, help_text="The platform's name of the agent.")
     number = models.CharField(max_length=32, blank=True, help_text="The other side's number, E.164.")
     own_number = models.CharField(max_length=32, blank=True, help_text="The workspace's number that the use ran on, E.164.")
+    api_key = models.CharField(max_length=64, blank=True, db_default="", help_text="The public part of the key that reported it.")
 
     class Meta:
         constraints = [
@@ -81,7 +87,10 @@ class UsageDay(models.Model):
 
 
 class KeptEvent(models.Model):
-    """A report that could not be charged, kept with the reason until the operator mends, replays or discards it."""
+    """A report that could not be charged, kept with the reason until the operator mends, replays or discards it.
+
+    The same report again is the same row, unless another key sent it, which may reach what this one does not.
+    """
 
     class Status(models.TextChoices):
         KEPT = "kept", "Kept aside"
@@ -95,19 +104,34 @@ class KeptEvent(models.Model):
     body = models.TextField(help_text="What was received, as JSON text.")
     body_sha256 = models.CharField(max_length=64)
     reach = models.BigIntegerField(null=True, help_text="The workspace of the key that reported it; null for a platform key.")
+    api_key = models.CharField(max_length=64, blank=True, db_default="", help_text="The public part of that key.")
     code = models.CharField(max_length=40)
     reason = models.CharField(max_length=300, help_text="What is wrong and what to do, for a person.")
     status = models.CharField(max_length=9, choices=Status, default=Status.KEPT)
     received_at = models.DateTimeField(db_default=Now(), editable=False)
     resolved_at = models.DateTimeField(null=True)
     resolution = models.CharField(max_length=300, blank=True, help_text="Why it was discarded, or what became of the replay.")
+    wallet = models.ForeignKey(
+        Wallet, on_delete=models.PROTECT, null=True, related_name="+", help_text="Whose event it became when it was replayed."
+    )
+    key = models.UUIDField(null=True, help_text="And which: the key of that event.")
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["body_sha256"], condition=Q(status="kept"), name="kept_event_is_kept_once"),
+            models.UniqueConstraint(
+                fields=["body_sha256", "reach"],
+                condition=Q(status="kept"),
+                nulls_distinct=False,
+                name="kept_event_is_kept_once_for_each_reach",
+            ),
             models.CheckConstraint(
                 condition=Q(status="kept", resolved_at=None) | (~Q(status="kept") & Q(resolved_at__isnull=False)),
                 name="kept_event_is_kept_or_resolved",
+            ),
+            models.CheckConstraint(
+                condition=Q(status="replayed", wallet__isnull=False, key__isnull=False)
+                | (~Q(status="replayed") & Q(wallet=None, key=None)),
+                name="kept_event_names_its_event_once_replayed",
             ),
         ]
         indexes = [models.Index("code", "received_at", condition=Q(status="kept"), name="kept_event_by_reason")]

@@ -43,6 +43,9 @@ class Budget(models.Model):
     scope = models.CharField(max_length=7, choices=Scope)
     value = models.CharField(max_length=100, help_text="The agent's name, the number in E.164, or the key's public part.")
     monthly_cap_micros = models.BigIntegerField()
+    counts_from = models.DateField(
+        db_default=Now(), help_text="The first day of the month it was set in; what was used before does not count."
+    )
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
     class Meta:
@@ -57,7 +60,7 @@ class Budget(models.Model):
 
 
 class BudgetMonth(models.Model):
-    """What was spent under a budget in one month; written with each charge, under the wallet's lock."""
+    """What was spent under a budget in one month of booking; written with each charge, under the wallet's lock."""
 
     pk = models.CompositePrimaryKey("wallet_id", "budget_id", "month")
     wallet = models.ForeignKey(Wallet, on_delete=models.PROTECT, related_name="+", db_index=False)

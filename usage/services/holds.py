@@ -1,29 +1,29 @@
-"""Holds for uses: asked for before a call or task starts, extended while it runs, given back when it does not happen.
+"""Holds for uses: asked for before a call or task starts, extended while it runs, captured when it is over.
 
-The money is wallet.services.holds'; here stands what it is for. Capturing is done by the event that reports the use.
+The money is wallet.services.holds'; here stands what it is for. A capture is the report of the use, as any event is.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import QuerySet
 from django.db.models.functions import Now
-from django.utils import timezone
 
-from usage.cloud_events import CloudEvent, UseData, identity, made_here
+from usage.cloud_events import CloudEvent, UseData, content_digest, identity, made_here
 from usage.errors import NotAllowed, Reason
 from usage.models import Event, HoldTerms, Meter
+from usage.queries import database_time
 from usage.rating import Rate, affordable_quantity, rate_use
-from usage.services.budgets import check_budgets
-from usage.services.gate import Answer, ask_gate
-from usage.services.ingestion import Reporter, Taken, take_events
-from usage.services.prices import current_prices
+from usage.services.budgets import tightest_room
+from usage.services.gate import Answer, ask_gate, grace_is_over, longest, standing_reason
+from usage.services.ingestion import Outcome, Reporter, take_events
+from usage.services.prices import current_prices, rate_of_id
 from wallet.errors import AlreadyResolved, IdempotencyConflict
 from wallet.ledger import lock_wallet
 from wallet.models import Hold, Wallet
-from wallet.services.holds import extend_hold, locked_open_hold, place_hold
+from wallet.services.holds import expire_hold, extend_hold, locked_open_hold, place_hold
 
 HOLD_SOURCE = "/holds"
 CALL_SECONDS_HELD = 600
@@ -54,6 +54,21 @@ class HeldUse:
     max_quantity: int
 
 
+@dataclass(frozen=True)
+class Captured:
+    """What became of a capture: the event that was charged, or why it is kept aside until the operator mends it."""
+
+    hold: Hold
+    event: Event | None
+    outcome: Outcome | None = None
+
+    @property
+    def amount_micros(self) -> int | None:
+        """What was charged; None where it is kept aside."""
+        return self.event.amount_micros if self.event is not None else None
+
+
+# ---------------------------------------------------------------- placing
 def hold_for_use(wallet_id: int, request: UseRequest, *, idempotency_key: str) -> HeldUse:
     """Set the money for a use aside, so that it may start.
 
@@ -62,99 +77,35 @@ def hold_for_use(wallet_id: int, request: UseRequest, *, idempotency_key: str) -
     """
     with transaction.atomic():
         wallet = lock_wallet(wallet_id)
-        standing = HoldTerms.objects.filter(wallet=wallet, hold_id__in=_holds_under(wallet, idempotency_key)).first()
+        standing = Hold.objects.filter(wallet=wallet, idempotency_key=idempotency_key).first()
         if standing is not None:
             return _as_before(standing, request)
         answer = ask_gate(
-            wallet, request.meter, destination=request.destination, expected_quantity=request.expected_quantity, prices=current_prices()
+            wallet,
+            request.meter,
+            destination=request.destination,
+            expected_quantity=request.expected_quantity,
+            scoped={"agent": request.agent, "own_number": request.own_number, "api_key": request.api_key},
+            prices=current_prices(),
         )
+        if not answer.allowed:
+            raise answer.refusal(wallet)
         if answer.starts_grace:
-            # The grace time starts with the first inbound use that the money does not cover.
-            Wallet.objects.filter(pk=wallet.pk, depleted_at=None).update(depleted_at=Now())
-        if answer.reason is None:
-            return _hold(wallet, request, answer, idempotency_key=idempotency_key)
-    wallet.refresh_from_db()
-    raise NotAllowed(answer.reason, grace_until=wallet.grace_until)
+            _start_grace(wallet)
+        return _hold(wallet, request, answer, idempotency_key=idempotency_key)
 
 
-def extend_use(wallet_id: int, hold_id: UUID, *, by_quantity: int) -> HeldUse:
-    """Set more aside for a use that goes on; a call gets as much of `by_quantity` as the money buys.
-
-    Locks: wallet. Raises: NotAllowed, HoldExpired, AlreadyResolved, Hold.DoesNotExist.
-    """
-    with transaction.atomic():
-        wallet = lock_wallet(wallet_id)
-        hold = locked_open_hold(wallet, hold_id)
-        terms = HoldTerms.objects.select_related("meter").get(wallet=wallet, hold_id=hold_id)
-        rate = (
-            current_prices()
-            .table(wallet.pk, currency=wallet.currency)
-            .find(terms.meter_id, destination=terms.destination, at=hold.created_at)
-        )
-        assert rate is not None, "A rate that was in force stays the rate of that moment."
-        floor_micros = _floor(wallet, terms.meter)
-        quantity = _affordable(
-            rate, terms, room_micros=hold.amount_micros + wallet.available_micros - floor_micros, by_quantity=by_quantity
-        )
-        more_micros = max(0, rate_use(rate, quantity=quantity, used_this_month=terms.used_this_month).amount_micros - hold.amount_micros)
-        _check_budgets(wallet, terms, amount_micros=more_micros)
-        hold = extend_hold(hold, by_micros=more_micros, lifetime=_lifetime(terms.meter, by_quantity), floor_micros=floor_micros)
-        terms.held_quantity = quantity
-        terms.save(update_fields=["held_quantity"])
-    return HeldUse(hold, terms, quantity)
-
-
-def capture_use(hold: Hold, *, quantity: int, reporter: Reporter) -> Event:
-    """Charge what was used under a hold, as an event with the hold's id: the same capture again answers the same event.
-
-    Locks: wallet. Raises: AlreadyResolved where the hold was released, or captured otherwise.
-    """
-    terms = HoldTerms.objects.select_related("meter", "wallet__workspace").get(wallet_id=hold.wallet_id, hold_id=hold.id)
-    event = _capture_event(hold, terms, quantity=quantity)
-    if hold.status != Hold.Status.OPEN and not _event_of(hold, event):
-        _refuse_resolved(hold)
-    (outcome,) = take_events([made_here(event)], reporter=reporter)
-    if outcome.taken is Taken.KEPT_ASIDE:
-        raise AlreadyResolved("This hold was captured before, with another quantity.")
-    found = _event_of(hold, event)
-    assert found is not None, "What was taken has its row."
-    return found
-
-
-def _capture_event(hold: Hold, terms: HoldTerms, *, quantity: int) -> CloudEvent:
-    inbound = terms.meter.use.is_inbound
-    data = UseData(
-        quantity=quantity,
-        to=terms.own_number if inbound else terms.destination,
-        from_=terms.destination if inbound else terms.own_number,
-        agent=terms.agent,
-        hold=str(hold.id),
-    )
-    # No time of its own: it happens when it is first taken, and a repeat must be the very same event.
-    return CloudEvent(
-        id=str(hold.id), source=HOLD_SOURCE, type=terms.meter_id, specversion="1.0", subject=terms.wallet.workspace.public_id, data=data
-    )
-
-
-def _event_of(hold: Hold, event: CloudEvent) -> Event | None:
-    return Event.objects.filter(wallet_id=hold.wallet_id, key=identity(event.source, event.id)).first()
-
-
-def _refuse_resolved(hold: Hold) -> None:
-    if hold.status in (Hold.Status.CAPTURED, Hold.Status.RELEASED):
-        raise AlreadyResolved(f"This hold is {hold.status} already.")
-
-
-def _holds_under(wallet: Wallet, idempotency_key: str) -> QuerySet[Hold, UUID]:
-    return Hold.objects.filter(wallet=wallet, idempotency_key=idempotency_key).values_list("id", flat=True)
-
-
-def _as_before(terms: HoldTerms, request: UseRequest) -> HeldUse:
-    hold = Hold.objects.get(wallet_id=terms.wallet_id, id=terms.hold_id)
+def _as_before(hold: Hold, request: UseRequest) -> HeldUse:
+    terms = HoldTerms.objects.get(wallet_id=hold.wallet_id, hold_id=hold.id)
     asked = (request.meter.pk, request.destination, request.reference)
     if (terms.meter_id, terms.destination, hold.reference) != asked:
         raise IdempotencyConflict("This idempotency key was used for another hold.")
     return HeldUse(hold, terms, terms.max_quantity)
+
+
+def _start_grace(wallet: Wallet) -> None:
+    """The grace time starts with the first inbound use that the money does not cover."""
+    Wallet.objects.filter(pk=wallet.pk, depleted_at=None).update(depleted_at=Now())
 
 
 def _hold(wallet: Wallet, request: UseRequest, answer: Answer, *, idempotency_key: str) -> HeldUse:
@@ -162,8 +113,17 @@ def _hold(wallet: Wallet, request: UseRequest, answer: Answer, *, idempotency_ke
     amount_micros = rate_use(answer.rate, quantity=quantity, used_this_month=answer.used_this_month).amount_micros if answer.rate else 0
     if not amount_micros or answer.rate is None:
         return HeldUse(None, None, answer.max_quantity)
+    hold = place_hold(
+        wallet.pk,
+        amount_micros=amount_micros,
+        reference=request.reference,
+        idempotency_key=idempotency_key,
+        lifetime=_duration(request.meter, quantity) + LIFETIME_AFTER_USE,
+        floor_micros=answer.floor_micros,
+    )
     terms = HoldTerms(
         wallet=wallet,
+        hold_id=hold.id,
         meter=request.meter,
         rate_id=answer.rate.id,
         destination=request.destination,
@@ -174,39 +134,127 @@ def _hold(wallet: Wallet, request: UseRequest, answer: Answer, *, idempotency_ke
         max_quantity=answer.max_quantity,
         used_this_month=answer.used_this_month,
     )
-    _check_budgets(wallet, terms, amount_micros=amount_micros)
-    hold = place_hold(
-        wallet.pk,
-        amount_micros=amount_micros,
-        reference=request.reference,
-        idempotency_key=idempotency_key,
-        lifetime=_lifetime(request.meter, quantity),
-        floor_micros=answer.floor_micros,
-    )
-    terms.hold_id = hold.id
     terms.save(force_insert=True)
     return HeldUse(hold, terms, answer.max_quantity)
 
 
-def _check_budgets(wallet: Wallet, terms: HoldTerms, *, amount_micros: int) -> None:
-    scoped = {"agent": terms.agent, "own_number": terms.own_number, "api_key": terms.api_key}
-    check_budgets(wallet, scoped=scoped, amount_micros=amount_micros, now=timezone.now(), zone=wallet.workspace.zone)
+def _duration(meter: Meter, quantity: int) -> timedelta:
+    return timedelta(seconds=quantity if meter.use.is_call else 0)
 
 
-def _floor(wallet: Wallet, meter: Meter) -> int:
-    """How far available may fall for a use that goes on: below zero only for inbound, until the grace time is over."""
-    in_grace = wallet.grace_until is None or wallet.grace_until > timezone.now()
-    return -wallet.overdraft_micros if meter.use.is_inbound and in_grace else 0
+# ---------------------------------------------------------------- extending
+def extend_use(wallet_id: int, hold_id: UUID, *, by_quantity: int) -> HeldUse:
+    """Set more aside for a use that goes on; a call gets as much of `by_quantity` as the money buys.
+
+    It goes on at the price that it began at. Not idempotent by itself: the caller's key is kept with the request.
+    Locks: wallet. Raises: NotAllowed, HoldExpired, AlreadyResolved, Hold.DoesNotExist.
+    """
+    with transaction.atomic():
+        wallet = lock_wallet(wallet_id)
+        hold = locked_open_hold(wallet, hold_id)
+        terms = HoldTerms.objects.select_related("meter").get(wallet=wallet, hold_id=hold_id)
+        reason = standing_reason(wallet)
+        if reason is not None:
+            raise NotAllowed(reason)
+        assert terms.rate_id is not None, "What sets money aside has its rate."
+        rate = rate_of_id(terms.rate_id)
+        extension = _extension(wallet, hold, terms, rate, by_quantity=by_quantity)
+        more_micros = max(0, _cost(rate, terms, extension.quantity) - hold.amount_micros)
+        if wallet.depleted_at is None and wallet.available_micros < more_micros:
+            _start_grace(wallet)
+        more_time = _duration(terms.meter, extension.quantity - terms.held_quantity) or LIFETIME_AFTER_USE
+        hold = extend_hold(hold, by_micros=more_micros, by_time=more_time, floor_micros=extension.floor_micros)
+        terms.held_quantity = extension.quantity
+        terms.save(update_fields=["held_quantity"])
+    return HeldUse(hold, terms, extension.max_quantity)
 
 
-def _affordable(rate: Rate, terms: HoldTerms, *, room_micros: int, by_quantity: int) -> int:
-    """The quantity that the hold pays for once it is extended; raises NotAllowed where the money buys nothing more."""
-    wanted = terms.held_quantity + by_quantity
-    bought = affordable_quantity(rate, available_micros=room_micros, used_this_month=terms.used_this_month, most=wanted)
-    if bought <= terms.held_quantity or (bought < wanted and not terms.meter.use.is_call):
-        raise NotAllowed(Reason.INSUFFICIENT_FUNDS, grace_until=None)
-    return bought
+@dataclass(frozen=True)
+class _Extension:
+    """How much the hold pays for once it is extended, and how much it could."""
+
+    quantity: int
+    max_quantity: int
+    floor_micros: int
 
 
-def _lifetime(meter: Meter, quantity: int) -> timedelta:
-    return LIFETIME_AFTER_USE + timedelta(seconds=quantity if meter.use.is_call else 0)
+def _extension(wallet: Wallet, hold: Hold, terms: HoldTerms, rate: Rate, *, by_quantity: int) -> _Extension:
+    now, held = database_time(), terms.held_quantity
+    wanted = held + by_quantity
+    # A use that goes on is asked again, as the gate asked it: by what the wallet has, then by what its budget has.
+    paused = terms.meter.use.is_inbound and grace_is_over(wallet, now=now)
+    floor_micros = -wallet.overdraft_micros if terms.meter.use.is_inbound and not paused else 0
+    bought = _affordable(rate, terms, micros=hold.amount_micros + wallet.available_micros - floor_micros)
+    least = held + 1 if terms.meter.use.is_call else wanted
+    if bought < least:
+        reason = Reason.CALLS_PAUSED if terms.meter.use.is_inbound else Reason.INSUFFICIENT_FUNDS
+        raise NotAllowed(reason, grace_until=wallet.grace_until)
+    room = tightest_room(wallet, scoped=_scoped(terms), now=now)
+    if room is not None:
+        # The room counts what this hold has set aside already.
+        bought = min(bought, _affordable(rate, terms, micros=room.left_micros + hold.amount_micros))
+        if bought < least:
+            raise room.refusal()
+    return _Extension(min(bought, wanted), bought, floor_micros)
+
+
+def _affordable(rate: Rate, terms: HoldTerms, *, micros: int) -> int:
+    most = terms.held_quantity + longest(terms.meter)
+    return affordable_quantity(rate, available_micros=micros, used_this_month=terms.used_this_month, most=most)
+
+
+def _cost(rate: Rate, terms: HoldTerms, quantity: int) -> int:
+    return rate_use(rate, quantity=quantity, used_this_month=terms.used_this_month).amount_micros
+
+
+def _scoped(terms: HoldTerms) -> Mapping[str, str]:
+    return {"agent": terms.agent, "own_number": terms.own_number, "api_key": terms.api_key}
+
+
+# ---------------------------------------------------------------- capturing
+def capture_use(hold: Hold, *, quantity: int, reporter: Reporter) -> Captured:
+    """Charge what was used under a hold, as an event with the hold's id: the same capture again answers the same event.
+
+    After its expiry the use is charged all the same, as debt. What can't be charged is kept aside, as any event.
+    Locks: wallet. Raises: AlreadyResolved where the hold was released, or captured otherwise; Overloaded.
+    """
+    with transaction.atomic():
+        wallet = lock_wallet(hold.wallet_id)
+        # A hold whose time is over is not captured, whether the sweep has seen it or not.
+        expire_hold(wallet.pk, hold.id)
+        hold.refresh_from_db()
+        event = _capture_event(hold, quantity=quantity)
+        charged = _event_of(hold, event)
+        if charged is not None and charged.content.hex == content_digest(event, wallet_id=wallet.pk):
+            return Captured(hold, charged)
+        if charged is not None or hold.status in (Hold.Status.CAPTURED, Hold.Status.RELEASED):
+            raise AlreadyResolved(f"This hold is {hold.status} already.")
+        (outcome,) = take_events([made_here(event)], reporter=reporter)
+        hold.refresh_from_db()
+        return Captured(hold, _event_of(hold, event), outcome)
+
+
+def _capture_event(hold: Hold, *, quantity: int) -> CloudEvent:
+    """Always the same for the same capture, so that a repeat is known as one. It happened when its hold was placed."""
+    terms = HoldTerms.objects.select_related("meter", "wallet__workspace").get(wallet_id=hold.wallet_id, hold_id=hold.id)
+    inbound = terms.meter.use.is_inbound
+    data = UseData(
+        quantity=quantity,
+        to=terms.own_number if inbound else terms.destination,
+        from_=terms.destination if inbound else terms.own_number,
+        agent=terms.agent,
+        hold=str(hold.id),
+    )
+    return CloudEvent(
+        id=str(hold.id),
+        source=HOLD_SOURCE,
+        type=terms.meter_id,
+        specversion="1.0",
+        subject=terms.wallet.workspace.public_id,
+        time=hold.created_at,
+        data=data,
+    )
+
+
+def _event_of(hold: Hold, event: CloudEvent) -> Event | None:
+    return Event.objects.filter(wallet_id=hold.wallet_id, key=identity(event.source, event.id)).first()

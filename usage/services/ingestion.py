@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 from hashlib import sha256
 
-from django.db import OperationalError, transaction
+from django.db import OperationalError, connection, transaction
 from django.utils import timezone
 
 from usage.cloud_events import Parsed, attributes_of
 from usage.errors import Overloaded
 from usage.models import KeptEvent
 from usage.services.charging import charge_uses
-from usage.services.measuring import BadUse, Use, measure
+from usage.services.measuring import BadUse, Received, Use, measure
 from usage.services.prices import current_prices
 from workspaces.queries import workspaces_of_subjects
 
@@ -49,35 +49,47 @@ class Reporter:
     api_key: str = ""
 
 
-def take_events(parsed: Sequence[Parsed], *, reporter: Reporter) -> list[Outcome]:
+def take_events(parsed: Sequence[Parsed], *, reporter: Reporter, received: Received | None = None) -> list[Outcome]:
     """Charge a request's events, in their order; answers one outcome for each.
 
     Use that already happened is charged even when that takes a wallet below zero. Repeats are answered as such and
-    charge nothing. What can't be charged is kept aside in the same transaction.
+    charge nothing. What can't be charged is kept aside in the same transaction. `received` is given for events that came
+    before: theirs was the price of then.
     Locks: wallets, in the order of their ids. Idempotent by: each event's source and id, in its workspace.
     Raises: Overloaded after TRIES_MAX deadlocks or lock time-outs, with nothing taken: send it again.
     """
     for tries_left in reversed(range(TRIES_MAX)):
         try:
             with transaction.atomic():
-                return _take(parsed, reporter)
+                return _take(parsed, reporter, received or Received(timezone.now()))
         except OperationalError as error:
-            if not tries_left:
+            # Inside a caller's transaction nothing can be tried again: what it has locked may be what the others wait for.
+            if not tries_left or connection.in_atomic_block:
                 raise Overloaded("The wallet is busy. Send the same again in a moment; nothing is charged twice.") from error
     raise AssertionError("The last try returns or raises.")
 
 
-def _take(parsed: Sequence[Parsed], reporter: Reporter) -> list[Outcome]:
+@transaction.atomic
+def take_over_events(parsed: Sequence[Parsed], *, reporter: Reporter) -> list[Outcome]:
+    """Charge the events of a book that was kept elsewhere, each booked at the end of its use as though it was charged then.
+
+    In the order in which the uses ended, before anything newer is booked. However old they are, none of them is late.
+    Locks and idempotent by: as take_events. Raises: ValueError where the wallet's book has a newer row already.
+    """
+    return _take(parsed, reporter, Received(timezone.now(), reviewed=True), taken_over=True)
+
+
+def _take(parsed: Sequence[Parsed], reporter: Reporter, received: Received, *, taken_over: bool = False) -> list[Outcome]:
     outcomes = {index: Outcome(index, Taken.KEPT_ASIDE, one.code, one.reason) for index, one in enumerate(parsed) if one.event is None}
-    uses, faults = _measured(parsed, reporter)
-    for index, fault in (faults | charge_uses(uses, api_key=reporter.api_key)).items():
+    uses, faults = _measured(parsed, reporter, received)
+    for index, fault in (faults | charge_uses(uses, api_key=reporter.api_key, taken_over=taken_over)).items():
         outcomes[index] = _outcome(index, fault)
     _keep_aside(parsed, [one for one in outcomes.values() if one.taken is Taken.KEPT_ASIDE], reporter)
     return [outcomes[index] for index in range(len(parsed))]
 
 
-def _measured(parsed: Sequence[Parsed], reporter: Reporter) -> tuple[list[Use], dict[int, BadUse | None]]:
-    prices, now = current_prices(), timezone.now()
+def _measured(parsed: Sequence[Parsed], reporter: Reporter, received: Received) -> tuple[list[Use], dict[int, BadUse | None]]:
+    prices = current_prices()
     subjects = {one.event.subject for one in parsed if one.event is not None}
     workspaces = workspaces_of_subjects(subjects, within=reporter.workspace_id)
     uses: list[Use] = []
@@ -87,7 +99,7 @@ def _measured(parsed: Sequence[Parsed], reporter: Reporter) -> tuple[list[Use], 
             continue
         try:
             workspace, meter = workspaces.get(one.event.subject), prices.meter(one.event.type)
-            uses.append(measure(index, one.event, workspace=workspace, meter=meter, now=now))
+            uses.append(measure(index, one.event, workspace=workspace, meter=meter, received=received))
         except BadUse as error:
             faults[index] = error
     return uses, faults
@@ -102,7 +114,10 @@ def _outcome(index: int, fault: BadUse | None) -> Outcome:
 
 
 def _keep_aside(parsed: Sequence[Parsed], outcomes: Sequence[Outcome], reporter: Reporter) -> None:
-    """Keep each once: the same body sent again and again stays one row until somebody resolves it."""
+    """Keep each once: the same body sent again and again stays one row until somebody resolves it.
+
+    Nothing that can be sent may fail to be kept: what the table's texts cannot hold is left out of them.
+    """
     rows = []
     for outcome in outcomes:
         body = parsed[outcome.index].body
@@ -116,6 +131,7 @@ def _keep_aside(parsed: Sequence[Parsed], outcomes: Sequence[Outcome], reporter:
                 body=body.decode("utf-8", "replace").replace("\0", ""),
                 body_sha256=sha256(body).hexdigest(),
                 reach=reporter.workspace_id,
+                api_key=reporter.api_key,
                 code=outcome.code,
                 reason=outcome.reason[:300],
             )

@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from django.db import transaction
 from django.utils import timezone
 
-from usage.cloud_events import SINGLE, NotCloudEvents, parse_request
+from usage.cloud_events import SINGLE, CloudEvent, NotCloudEvents, identity, parse_request
 from usage.errors import AlreadyMended
 from usage.models import KeptEvent
 from usage.services.ingestion import Outcome, Reporter, Taken, take_events
+from usage.services.measuring import Received
+from workspaces.queries import workspaces_of_subjects
 
 
 @dataclass(frozen=True)
@@ -20,27 +22,32 @@ class Replay:
 
 
 def replay_kept_event(kept_id: int) -> Replay:
-    """Take the event again, as it was received and within the reach of the key that reported it.
+    """Take the event again, as it was received, when it was received, and within the reach of the key that reported it.
 
+    An event that was too old when it came is charged now: whoever replays it has decided so.
     Locks: kept event → wallet. Idempotent by: its status, and the event's own identity.
-    Raises: AlreadyMended where it was replayed or discarded before.
+    Raises: AlreadyMended where it was replayed or discarded before; Overloaded.
     """
     with transaction.atomic():
         kept = _locked(kept_id)
-        outcome = _take_again(kept)
+        try:
+            (parsed,) = parse_request(kept.body.encode(), content_type=SINGLE, headers={})
+        except NotCloudEvents as error:
+            return _keep(kept, Outcome(0, Taken.KEPT_ASIDE, "not_a_cloud_event", str(error)))
+        reporter = Reporter(workspace_id=kept.reach, api_key=kept.api_key)
+        (outcome,) = take_events([parsed], reporter=reporter, received=Received(kept.received_at, reviewed=True))
         if outcome.taken is Taken.KEPT_ASIDE:
-            kept.code, kept.reason = outcome.code, outcome.reason[:300]
-            kept.save(update_fields=["code", "reason"])
-        else:
-            _resolve(kept, KeptEvent.Status.REPLAYED, resolution=outcome.taken.value)
-    return Replay(kept, outcome)
+            return _keep(kept, outcome)
+        assert parsed.event is not None, "What was charged could be read."
+        return _name_event(kept, parsed.event, outcome)
 
 
 def discard_kept_event(kept_id: int, *, reason: str) -> KeptEvent:
     """Give the event up, for a reason that is kept. Locks: kept event. Raises: AlreadyMended."""
     with transaction.atomic():
         kept = _locked(kept_id)
-        _resolve(kept, KeptEvent.Status.DISCARDED, resolution=reason)
+        kept.status, kept.resolution, kept.resolved_at = KeptEvent.Status.DISCARDED, reason[:300], timezone.now()
+        kept.save(update_fields=["status", "resolution", "resolved_at"])
     return kept
 
 
@@ -51,15 +58,16 @@ def _locked(kept_id: int) -> KeptEvent:
     return kept
 
 
-def _take_again(kept: KeptEvent) -> Outcome:
-    try:
-        parsed = parse_request(kept.body.encode(), content_type=SINGLE, headers={})
-    except NotCloudEvents as error:
-        return Outcome(0, Taken.KEPT_ASIDE, "not_a_cloud_event", str(error))
-    (outcome,) = take_events(parsed, reporter=Reporter(workspace_id=kept.reach))
-    return outcome
+def _keep(kept: KeptEvent, outcome: Outcome) -> Replay:
+    kept.code, kept.reason = outcome.code, outcome.reason[:300]
+    kept.save(update_fields=["code", "reason"])
+    return Replay(kept, outcome)
 
 
-def _resolve(kept: KeptEvent, status: KeptEvent.Status, *, resolution: str) -> None:
-    kept.status, kept.resolution, kept.resolved_at = status, resolution[:300], timezone.now()
-    kept.save(update_fields=["status", "resolution", "resolved_at"])
+def _name_event(kept: KeptEvent, event: CloudEvent, outcome: Outcome) -> Replay:
+    """From here on check_books asks for that event whenever it looks for what was lost."""
+    workspace = workspaces_of_subjects([event.subject], within=kept.reach)[event.subject]
+    kept.status, kept.resolution, kept.resolved_at = KeptEvent.Status.REPLAYED, outcome.taken.value, timezone.now()
+    kept.wallet_id, kept.key = workspace.pk, identity(event.source, event.id)
+    kept.save(update_fields=["status", "resolution", "resolved_at", "wallet", "key"])
+    return Replay(kept, outcome)

@@ -99,6 +99,11 @@ def rate_table(wallet: Wallet) -> RateTable:
     return current_prices().table(wallet.pk, currency=wallet.currency)
 
 
+def rate_of_id(rate_id: int) -> rating.Rate:
+    """One rate as it is for ever, in force or not. Raises: Rate.DoesNotExist."""
+    return _prepared(Rate.objects.get(pk=rate_id))
+
+
 def _current_token() -> UUID:
     return PriceVersion.objects.values_list("token", flat=True).get()
 

@@ -1,21 +1,28 @@
 """Holds: money set aside before a use starts, resolved exactly once. Only the database's clock decides what has expired."""
 
-from collections.abc import Mapping
-from datetime import timedelta
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import NamedTuple
 from uuid import UUID
 
-from django.db import connection, transaction
+import structlog
+from django.db import OperationalError, connection, transaction
 from django.db.models import F, Func
-from django.db.models.functions import Now
+from django.db.models.functions import Least, Now
 
 from wallet.errors import AlreadyResolved, HoldExpired, IdempotencyConflict, InsufficientFunds, WalletClosed, WalletFrozen
 from wallet.ledger import lock_wallet
 from wallet.models import Hold, Wallet
 
+logger = structlog.get_logger(__name__)
+
 LIFETIME_MAX = timedelta(hours=24)
 """No hold lasts longer: a lost hang-up gives the money back within a day."""
 
 EXPIRED_AT_ONCE = 500
+
+HoldKey = tuple[int, str]
+"""Wallet, and the hold's id as hex digits."""
 
 Status = Hold.Status
 
@@ -43,14 +50,14 @@ def place_hold(
         idempotency_key=idempotency_key,
         expires_at=Now() + min(lifetime, LIFETIME_MAX),
     )
-    _change_held(wallet, amount_micros)
+    _set_aside(wallet, amount_micros)
     hold.refresh_from_db()
     return hold
 
 
 @transaction.atomic
-def extend_hold(hold: Hold, *, by_micros: int, lifetime: timedelta, floor_micros: int = 0) -> Hold:
-    """Set more aside for a use that goes on, and give it a new end.
+def extend_hold(hold: Hold, *, by_micros: int, by_time: timedelta, floor_micros: int = 0) -> Hold:
+    """Set more aside for a use that goes on, and move its end by as much as the use may go on.
 
     Locks: wallet. Not idempotent by itself: the caller's key is kept with the request.
     Raises: HoldExpired, AlreadyResolved, InsufficientFunds, WalletFrozen, WalletClosed.
@@ -58,8 +65,9 @@ def extend_hold(hold: Hold, *, by_micros: int, lifetime: timedelta, floor_micros
     wallet = lock_wallet(hold.wallet_id)
     hold = locked_open_hold(wallet, hold.id)
     _check_may_hold(wallet, amount_micros=by_micros, floor_micros=floor_micros)
-    Hold.objects.filter(pk=hold.pk).update(amount_micros=F("amount_micros") + by_micros, expires_at=Now() + min(lifetime, LIFETIME_MAX))
-    _change_held(wallet, by_micros)
+    expires_at = Least(F("expires_at") + by_time, Now() + LIFETIME_MAX)
+    Hold.objects.filter(pk=hold.pk).update(amount_micros=F("amount_micros") + by_micros, expires_at=expires_at)
+    _set_aside(wallet, by_micros)
     hold.refresh_from_db()
     return hold
 
@@ -94,35 +102,48 @@ def expire_hold(wallet_id: int, hold_id: UUID) -> bool:
 
 
 def expire_due_holds() -> int:
-    """Give back what holds of the past set aside, each in a transaction of its own; answers how many. What is left over waits for the next sweep."""
+    """Give back what holds of the past set aside, each in a transaction of its own; answers how many.
+
+    What is left over waits for the next sweep, and so does a wallet that is busy: it must not keep the others waiting.
+    """
     due = Hold.objects.filter(status=Status.OPEN, expires_at__lte=Now()).order_by("expires_at")
-    return sum(expire_hold(wallet_id, hold_id) for wallet_id, hold_id in due.values_list("wallet_id", "id")[:EXPIRED_AT_ONCE])
+    return sum(_expire_unless_busy(wallet_id, hold_id) for wallet_id, hold_id in due.values_list("wallet_id", "id")[:EXPIRED_AT_ONCE])
 
 
-def capture_holds(wallet: Wallet, captured_micros: Mapping[str, int]) -> set[UUID]:
-    """Resolve the open holds among these (ids as hex digits) as captured, with what each was charged; answers which were.
+def _expire_unless_busy(wallet_id: int, hold_id: UUID) -> bool:
+    try:
+        return expire_hold(wallet_id, hold_id)
+    except OperationalError as error:
+        logger.warning("hold_not_expired", wallet=wallet_id, hold=str(hold_id), error=str(error))
+        return False
 
-    The caller holds the wallet's lock and posts the charges in the same transaction: what a hold had too much is given
+
+def capture_holds(wallets: Mapping[int, Wallet], charged_micros: Mapping[HoldKey, int]) -> set[HoldKey]:
+    """Resolve the open holds among these as captured, with what each was charged; answers which were.
+
+    The caller holds the wallets' locks and posts the charges in the same transaction: what a hold had too much is given
     back, what it had too little is debt. A hold that was resolved or has expired is left as it is, and its use is
     charged all the same: late is not free.
     """
-    if not captured_micros:
+    if not charged_micros:
         return set()
+    keys = sorted(charged_micros)
+    columns = [*(list(column) for column in zip(*keys, strict=True)), [charged_micros[key] for key in keys]]
     with connection.cursor() as cursor:
         # One statement for a whole batch; the ORM cannot update from a list of values.
         cursor.execute(
             """
             UPDATE wallet_hold AS hold
             SET status = 'captured', captured_micros = charge.micros, resolved_at = now()
-            FROM unnest(%s::uuid[], %s::bigint[]) AS charge (id, micros)
-            WHERE hold.wallet_id = %s AND hold.id = charge.id AND hold.status = 'open' AND hold.expires_at > now()
-            RETURNING hold.id, hold.amount_micros
+            FROM unnest(%s::bigint[], %s::uuid[], %s::bigint[]) AS charge (wallet_id, id, micros)
+            WHERE hold.wallet_id = charge.wallet_id AND hold.id = charge.id AND hold.status = 'open' AND hold.expires_at > now()
+            RETURNING hold.wallet_id, hold.id, hold.amount_micros, hold.created_at
             """,
-            [list(captured_micros), list(captured_micros.values()), wallet.pk],
+            columns,
         )
         resolved = cursor.fetchall()
-    _change_held(wallet, -sum(amount_micros for _, amount_micros in resolved))
-    return {hold_id for hold_id, _ in resolved}
+    _give_back([Freed(wallets[wallet_id], amount_micros, placed_at) for wallet_id, _, amount_micros, placed_at in resolved])
+    return {(wallet_id, hold_id.hex) for wallet_id, hold_id, _, _ in resolved}
 
 
 def locked_open_hold(wallet: Wallet, hold_id: UUID) -> Hold:
@@ -147,13 +168,52 @@ def _check_may_hold(wallet: Wallet, *, amount_micros: int, floor_micros: int) ->
 def _resolve(wallet: Wallet, hold: Hold, status: Hold.Status) -> None:
     changed = Hold.objects.filter(pk=hold.pk, status=Status.OPEN).update(status=status, resolved_at=Now())
     assert changed == 1, "The wallet's lock is held, so nobody else resolves its holds."
-    _change_held(wallet, -hold.amount_micros)
+    _give_back([Freed(wallet, hold.amount_micros, hold.created_at)])
     hold.refresh_from_db()
 
 
-def _change_held(wallet: Wallet, change_micros: int) -> None:
-    """The wallet's lock is held. Giving money back may end the grace time; setting it aside does not start it."""
-    wallet.held_micros += change_micros
-    if change_micros < 0 and wallet.available_micros > 0:
-        wallet.depleted_at = None
-    wallet.save(update_fields=["held_micros", "depleted_at"])
+def _set_aside(wallet: Wallet, amount_micros: int) -> None:
+    """The wallet's lock is held. Money that is only set aside has not run out: the grace time does not start by it."""
+    wallet.held_micros += amount_micros
+    wallet.save(update_fields=["held_micros"])
+
+
+class Freed(NamedTuple):
+    """What a hold that was resolved had set aside, and since when."""
+
+    wallet: Wallet
+    amount_micros: int
+    placed_at: datetime
+
+
+def _give_back(freed: Sequence[Freed]) -> None:
+    """The wallets' locks are held. Ends the grace time where the money had run out only because it was set aside here.
+
+    A hold that was itself placed in the grace time brings no money back: unanswered calls do not start the time anew.
+    """
+    if not freed:
+        return
+    wallets: dict[int, Wallet] = {}
+    oldest: dict[int, datetime] = {}
+    for wallet, amount_micros, placed_at in freed:
+        wallet.held_micros -= amount_micros
+        wallets[wallet.pk] = wallet
+        oldest[wallet.pk] = min(placed_at, oldest.get(wallet.pk, placed_at))
+    for pk, wallet in wallets.items():
+        if wallet.depleted_at is not None and wallet.available_micros > 0 and oldest[pk] < wallet.depleted_at:
+            wallet.depleted_at = None
+    _save_held(list(wallets.values()))
+
+
+def _save_held(wallets: Sequence[Wallet]) -> None:
+    columns = [(wallet.pk, wallet.held_micros, wallet.depleted_at) for wallet in wallets]
+    with connection.cursor() as cursor:
+        # One statement for any number of wallets, as for their sums in the ledger.
+        cursor.execute(
+            """
+            UPDATE wallet_wallet AS wallet SET held_micros = sums.held, depleted_at = sums.depleted_at
+            FROM unnest(%s::bigint[], %s::bigint[], %s::timestamptz[]) AS sums (id, held, depleted_at)
+            WHERE wallet.workspace_id = sums.id
+            """,
+            [list(column) for column in zip(*columns, strict=True)],
+        )

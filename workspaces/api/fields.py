@@ -39,7 +39,7 @@ def _plain(text: str) -> str:
     return text
 
 
-def _ascii_digits(text: Any) -> Any:
+def ascii_digits(text: Any) -> Any:
     if isinstance(text, str) and not (text.isascii() and text.isdigit() and len(text) <= _DIGITS_MAX):
         raise ValueError("Give a whole number in the digits 0 to 9.")
     return text
@@ -95,7 +95,7 @@ Moment = Annotated[
 OptionalMoment = Annotated[Moment | None, Query(None, description="ISO 8601 with its offset, as in 2026-11-20T09:30:00Z.")]
 """A moment in the address."""
 
-Limit = Annotated[int, BeforeValidator(_ascii_digits), Query(50, ge=1, le=PAGE_ROWS_MAX, description="Rows on a page, at most.")]
+Limit = Annotated[int, BeforeValidator(ascii_digits), Query(50, ge=1, le=PAGE_ROWS_MAX, description="Rows on a page, at most.")]
 """How long a page may be."""
 
 Subject = Annotated[
