@@ -1,61 +1,108 @@
-"""Monthly Usage Summary: what a month's use came to, by kind. Reads the ledger only; a month is the workspace's own."""
+"""Monthly Usage Summary: what a month's use came to, from the sums of its days. A month is the workspace's own, [first, next first).
 
+Amounts are shown in whole coins that add up: wallet.money.round_together says how.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import date, timedelta
 from zoneinfo import ZoneInfo
 
-from django.db.models import Count, Sum
 from django.utils import timezone
 
 from billing.history import YEARS
-from usage.kinds import UsageKind
-from wallet.models import Account, Transfer, Wallet
+from billing.quantities import quantity_words
+from billing.spikes import LOOKBACK, spike_days
+from billing.usage_chart import Chart, Day, month_chart
+from usage.day_queries import DayUse, days_of_use, first_day_of_use
+from usage.models import MeterKind
+from wallet.models import Wallet
+from wallet.money import divide_half_up, round_together
 
-PACE_PERIOD = timedelta(days=7)
+MONTHS_OFFERED = 60
+PERCENT_MAX = 900
+ADJUSTMENTS = "Adjustments of earlier months"
 
 
 @dataclass(frozen=True)
 class Group:
-    """A line of the summary; `series` picks its colour."""
+    """What a bar of the chart is stacked by; `series` picks its colour."""
 
     label: str
-    kinds: tuple[str, ...]
+    kinds: tuple[MeterKind, ...]
     series: int
 
 
 GROUPS = (
-    Group("Calls out", (UsageKind.CALL_OUT,), 1),
-    Group("Calls in", (UsageKind.CALL_IN,), 2),
-    Group("Messages", (UsageKind.MESSAGE_OUT, UsageKind.MESSAGE_IN), 3),
-    Group("AI tasks", (UsageKind.AI_TASK,), 4),
+    Group("Calls out", (MeterKind.CALL_OUT,), 1),
+    Group("Calls in", (MeterKind.CALL_IN,), 2),
+    Group("Messages", (MeterKind.MESSAGE_OUT, MeterKind.MESSAGE_IN), 3),
+    Group("AI tasks", (MeterKind.AI_TASK,), 4),
 )
+_SERIES = {kind: group.series for group in GROUPS for kind in group.kinds}
+_ORDER = [kind for group in GROUPS for kind in group.kinds] + [MeterKind.LAB]
 
 
 @dataclass(frozen=True)
 class Line:
-    """What one group came to. `offset` and `width` place it in a bar that is 1000 wide."""
+    """What one meter came to; `shown_micros` is the cost in whole coins. Lab use is free, adjustments have no colour."""
 
-    group: Group
-    count: int
-    spent_micros: int
-    offset: int
-    width: int
+    label: str
+    series: int | None
+    events: int
+    amount: str
+    cost_micros: int
+    shown_micros: int
+    is_free: bool = False
+
+
+@dataclass(frozen=True)
+class Month:
+    """A month on offer, as in 2026-11."""
+
+    value: str
+    first_day: date
+
+
+@dataclass(frozen=True)
+class DayRow:
+    """A day of the chart's table: what each group cost, exactly."""
+
+    day: date
+    parts: tuple[int, ...]
+    total_micros: int
+    is_spike: bool
 
 
 @dataclass(frozen=True)
 class Summary:
-    """One month. `earlier` and `later` are the months on either side, as in 2026-11; empty where there is none."""
+    """One month. `earlier` and `later` are the months on either side; empty where there is none."""
 
     month: date
-    lines: list[Line]
-    spent_micros: int
+    months: list[Month]
     earlier: str
     later: str
+    lines: list[Line]
+    spent_micros: int
+    shown_micros: int
+    comparison: str
+    chart: Chart | None
+    days: list[DayRow]
+    groups: Sequence[Group] = GROUPS
+
+    @property
+    def value(self) -> str:
+        return f"{self.month:%Y-%m}"
+
+    @property
+    def spikes(self) -> list[date]:
+        return [row.day for row in self.days if row.is_spike]
 
 
 def read_month(text: str, *, zone: ZoneInfo) -> date:
     """The first day of the month that is asked for as in 2026-11; this month where that makes no sense."""
-    this_month = timezone.localtime(timezone=zone).date().replace(day=1)
+    this_month = _today(zone).replace(day=1)
     try:
         month = date.fromisoformat(f"{text}-01")
     except ValueError:
@@ -64,64 +111,109 @@ def read_month(text: str, *, zone: ZoneInfo) -> date:
 
 
 def summary(wallet: Wallet, *, month: date, zone: ZoneInfo) -> Summary:
-    """What was used in the month, by group."""
-    totals = _totals(wallet, since=_start(month, zone), until=_start(_next(month), zone))
-    spent = sum(micros for _, micros in totals.values())
-    this_month = timezone.localtime(timezone=zone).date().replace(day=1)
-    opened = timezone.localtime(wallet.created_at, zone).date().replace(day=1)
-    first = min(opened, _first_month(wallet, zone) or opened)
+    """What was used in the month that begins on `month`, with the days before it that it is held against."""
+    today = _today(zone)
+    uses = days_of_use(wallet, since=min(_before(month), month - LOOKBACK), until=_next(month))
+    lines = _lines([use for use in uses if use.day >= month], currency=wallet.currency)
+    days = _days(uses, month=month)
+    spikes = spike_days(_spent(uses), since=month, currency=wallet.currency)
+    months = _months(wallet, today=today, zone=zone)
+    has_chart = any(day.total_micros for day in days)
     return Summary(
         month=month,
-        lines=_lines(totals, spent),
-        spent_micros=spent,
-        earlier=f"{_before(month):%Y-%m}" if month > first else "",
-        later=f"{_next(month):%Y-%m}" if month < this_month else "",
+        months=months,
+        earlier=f"{_before(month):%Y-%m}" if month > months[-1].first_day else "",
+        later=f"{_next(month):%Y-%m}" if _next(month) <= today else "",
+        lines=lines,
+        spent_micros=sum(line.cost_micros for line in lines),
+        shown_micros=sum(line.shown_micros for line in lines),
+        comparison=_comparison(uses, month=month, today=today),
+        chart=month_chart(days, groups=[group.label for group in GROUPS], spikes=spikes, today=today, currency=wallet.currency)
+        if has_chart
+        else None,
+        days=[DayRow(day.day, day.parts, day.total_micros, day.day in spikes) for day in days if day.total_micros],
     )
 
 
-def pace(wallet: Wallet) -> str:
-    """About how long the money lasts at the pace of the last seven days; empty where nothing tells."""
-    now = timezone.now()
-    spent = sum(micros for _, micros in _totals(wallet, since=now - PACE_PERIOD, until=now).values())
-    if spent <= 0 or wallet.available_micros <= 0:
+def _lines(uses: Iterable[DayUse], *, currency: str) -> list[Line]:
+    """A line for each meter, in the order of the chart, then what was booked late; lab use last."""
+    meters: dict[str, list[DayUse]] = defaultdict(list)
+    for use in uses:
+        meters[ADJUSTMENTS if use.is_late and use.kind is not MeterKind.LAB else use.meter].append(use)
+    sums = [_line(label, of_meter) for label, of_meter in meters.items()]
+    sums.sort(key=lambda pair: pair[0])
+    shown = round_together([line.cost_micros for _, line in sums], currency=currency)
+    return [
+        Line(line.label, line.series, line.events, line.amount, line.cost_micros, micros, line.is_free)
+        for (_, line), micros in zip(sums, shown, strict=True)
+    ]
+
+
+def _line(key: str, uses: Sequence[DayUse]) -> tuple[tuple[int, int, str], Line]:
+    """The line, and what it is sorted by."""
+    events, cost = sum(use.events for use in uses), sum(use.amount_micros for use in uses)
+    if key == ADJUSTMENTS:
+        return (1, 0, key), Line(ADJUSTMENTS, None, events, "", cost, cost)
+    first = uses[0]
+    amount = quantity_words(sum(use.quantity for use in uses), first.unit)
+    is_free = first.kind is MeterKind.LAB
+    line = Line(first.name, _SERIES.get(first.kind), events, amount, cost, cost, is_free)
+    return (2 if is_free else 0, _ORDER.index(first.kind), key), line
+
+
+def _days(uses: Iterable[DayUse], *, month: date) -> list[Day]:
+    """Every day of the month; what was booked late is not the day's."""
+    parts: dict[date, list[int]] = defaultdict(lambda: [0] * len(GROUPS))
+    for use in uses:
+        if use.day >= month and not use.is_late and use.kind in _SERIES:
+            parts[use.day][_SERIES[use.kind] - 1] += use.amount_micros
+    number = (_next(month) - month).days
+    return [Day(day, tuple(parts[day])) for day in (month + timedelta(days=place) for place in range(number))]
+
+
+def _spent(uses: Iterable[DayUse]) -> dict[date, int]:
+    spent: dict[date, int] = defaultdict(int)
+    for use in uses:
+        if not use.is_late:
+            spent[use.day] += use.amount_micros
+    return spent
+
+
+def _comparison(uses: Sequence[DayUse], *, month: date, today: date) -> str:
+    """`12% less than October by this day`. In the running month only whole days count, of both months; empty where nothing can be said."""
+    before, is_running = _before(month), month == today.replace(day=1)
+    days = today.day - 1 if is_running else 31
+    now_micros = sum(use.amount_micros for use in uses if use.day >= month and use.day.day <= days)
+    then_micros = sum(use.amount_micros for use in uses if before <= use.day < month and use.day.day <= days)
+    if not then_micros:
         return ""
-    days = wallet.available_micros * PACE_PERIOD.days // spent
-    if days > 365:
-        return "over a year"
-    return "less than a day" if days == 0 else f"{days} day{'s' if days != 1 else ''}"
+    percent = divide_half_up(abs(now_micros - then_micros) * 100, divisor=then_micros)
+    name = f"{before:%B}{' by this day' if is_running else ''}"
+    if percent == 0:
+        return f"about as much as {name}"
+    if percent > PERCENT_MAX and now_micros > then_micros:
+        return f"over ten times as much as {name}"
+    return f"{percent}% {'more' if now_micros > then_micros else 'less'} than {name}"
 
 
-def _totals(wallet: Wallet, *, since: datetime, until: datetime) -> dict[str, tuple[int, int]]:
-    charges = Transfer.objects.filter(wallet=wallet, debit=Account.WALLET, credit=Account.USAGE_REVENUE)
-    by_kind = (
-        charges.filter(posted_at__gte=since, posted_at__lt=until).values("kind").annotate(count=Count("seq"), spent=Sum("amount_micros"))
-    )
-    return {row["kind"]: (row["count"], row["spent"]) for row in by_kind}
+def _months(wallet: Wallet, *, today: date, zone: ZoneInfo) -> list[Month]:
+    """The months on offer, newest first: from the wallet's first day, or the first use that it took over, to now."""
+    opened = timezone.localtime(wallet.created_at, zone).date()
+    first = min(opened, first_day_of_use(wallet) or opened).replace(day=1)
+    months, month = [], today.replace(day=1)
+    while month >= first and len(months) < MONTHS_OFFERED:
+        months.append(Month(f"{month:%Y-%m}", month))
+        month = _before(month)
+    return months or [Month(f"{today:%Y-%m}", today.replace(day=1))]
 
 
-def _lines(totals: dict[str, tuple[int, int]], spent_micros: int) -> list[Line]:
-    lines, passed = [], 0
-    for group in GROUPS:
-        counts = [totals.get(kind, (0, 0)) for kind in group.kinds]
-        count, micros = sum(pair[0] for pair in counts), sum(pair[1] for pair in counts)
-        offset, end = (part * 1000 // spent_micros if spent_micros else 0 for part in (passed, passed + micros))
-        lines.append(Line(group, count, micros, offset, end - offset))
-        passed += micros
-    return lines
-
-
-def _first_month(wallet: Wallet, zone: ZoneInfo) -> date | None:
-    oldest = Transfer.objects.filter(wallet=wallet, seq=1).first()
-    return timezone.localtime(oldest.posted_at, zone).date().replace(day=1) if oldest else None
-
-
-def _start(month: date, zone: ZoneInfo) -> datetime:
-    return datetime.combine(month, time.min, tzinfo=zone)
+def _today(zone: ZoneInfo) -> date:
+    return timezone.localtime(timezone=zone).date()
 
 
 def _next(month: date) -> date:
-    return month.replace(year=month.year + 1, month=1) if month.month == 12 else month.replace(month=month.month + 1)
+    return (month + timedelta(days=32)).replace(day=1)
 
 
 def _before(month: date) -> date:
-    return month.replace(year=month.year - 1, month=12) if month.month == 1 else month.replace(month=month.month - 1)
+    return (month - timedelta(days=1)).replace(day=1)

@@ -4,6 +4,7 @@ Pure: no Django, no floats. Nothing else in the product may divide or round an a
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import ROUND_FLOOR, Decimal
 
@@ -153,6 +154,26 @@ def divide_ceiling(dividend: int, *, divisor: int) -> int:
     if divisor <= 0:
         raise MoneyError("The divisor must be positive.")
     return -(-dividend // divisor)
+
+
+def round_together(amounts_micros: Sequence[int], *, currency: str) -> list[int]:
+    """The amounts in whole coins, so that what is shown adds up: they sum exactly to their sum, rounded half up to a coin.
+
+    Each is rounded down, and the coins that are left go to those that lost most (the first among equals), so that none is
+    off by a whole coin. For amounts that are not negative.
+    """
+    coin = currency_of(currency).minor_micros
+    rounded = [amount // coin * coin for amount in amounts_micros]
+    left = divide_half_up(sum(amounts_micros), divisor=coin) - sum(rounded) // coin
+    by_loss = sorted(range(len(rounded)), key=lambda place: rounded[place] - amounts_micros[place])
+    for place in by_loss[:left]:
+        rounded[place] += coin
+    return rounded
+
+
+def plain_decimal(amount_micros: int) -> str:
+    """`-0.016500`: every micro and nothing but digits, point and sign, as other programs read numbers."""
+    return f"{Decimal(amount_micros).scaleb(-6):.6f}"
 
 
 def symbol(currency: str) -> str:

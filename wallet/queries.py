@@ -1,6 +1,6 @@
 """What pages and the API read of a wallet. Every query starts from one wallet and has a limit; nothing here writes."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -50,6 +50,26 @@ def transfers_page(
 def transfers_in_book_order(wallet: Wallet, *, since: datetime | None = None, until: datetime | None = None) -> "QuerySet[Transfer]":
     """The wallet's history, oldest first, for exports; iterate it, it may be long."""
     return _booked_between(_rows_of_wallet(wallet), since=since, until=until).order_by("seq")
+
+
+def seqs_between(wallet: Wallet, *, since: datetime | None, until: datetime | None) -> tuple[int, int]:
+    """The period [since, until) as a range of seq: the rows above the first number and below the second."""
+    rows = Transfer.objects.filter(wallet=wallet).order_by("posted_at", "seq").values_list("seq", flat=True)
+    first = rows.filter(posted_at__gte=since).first() if since is not None else 1
+    after = rows.filter(posted_at__gte=until).first() if until is not None else None
+    end = wallet.last_seq + 1
+    return ((first or end) - 1, min(after or end, end))
+
+
+def transfers_of_seqs(wallet: Wallet, seqs: Collection[int], *, kinds: Collection[str] = ()) -> list[Transfer]:
+    """These rows of the wallet's own money, of some kinds or all, newest first."""
+    rows = _rows_of_wallet(wallet).filter(seq__in=list(seqs))
+    return list((rows.filter(kind__in=list(kinds)) if kinds else rows).order_by("-seq"))
+
+
+def seqs_of_idempotency_keys(wallet: Wallet, keys: Collection[str]) -> list[int]:
+    """The rows that were posted under these keys."""
+    return list(Transfer.objects.filter(wallet=wallet, idempotency_key__in=list(keys)).values_list("seq", flat=True))
 
 
 def _rows_of_wallet(wallet: Wallet) -> "QuerySet[Transfer]":

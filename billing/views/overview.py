@@ -9,7 +9,8 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from billing.history import KIND_FILTERS, Query, history, period_label, periods, read_query
-from billing.usage_summary import pace, read_month, summary
+from billing.pace import burn_per_day, lasts_about
+from billing.usage_summary import read_month, summary
 from billing.views.rendering import wallet_of
 from wallet.models import Wallet
 from wallet.queries import kept_cards, open_payment_links, open_top_ups
@@ -45,11 +46,16 @@ def refresh(request: WorkspaceRequest) -> HttpResponse:
 def _page(request: WorkspaceRequest, wallet: Wallet, asked: QueryDict) -> dict[str, Any]:
     return {
         "support_email": settings.SUPPORT_EMAIL,
-        "pace": pace(wallet),
+        **_pace(request, wallet),
         **_standing(wallet),
         **_history(request, wallet, asked),
         **_usage(request, wallet, asked),
     }
+
+
+def _pace(request: WorkspaceRequest, wallet: Wallet) -> dict[str, Any]:
+    burn = burn_per_day(wallet, zone=request.workspace.zone)
+    return {"pace": lasts_about(wallet.available_micros, burn_micros=burn), "pace_is_unknown": burn is None}
 
 
 def _standing(wallet: Wallet) -> dict[str, Any]:

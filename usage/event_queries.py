@@ -1,0 +1,124 @@
+"""What Transaction History reads of events. Every query starts from one wallet, has a limit and walks one index; nothing here writes."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Literal
+from uuid import UUID
+
+from django.db import connection
+
+from usage.cloud_events import identity
+from usage.models import Event, Meter
+from wallet.models import Wallet
+
+NAMES_MAX = 200
+"""The most agents, and the most numbers of its own, that a wallet's history offers and looks through."""
+SCANNED_MAX = 2_000
+"""The most uses of one agent or number that one page looks at for those of one kind."""
+SOURCES_FROM = 500
+"""An event's id alone is looked for under the sources of this many of the newest uses; the source can be typed before it."""
+
+Column = Literal["agent", "number", "own_number"]
+
+
+@dataclass(frozen=True, slots=True)
+class Trail:
+    """All uses with one agent or one number: what one of the indexes of usage_event holds, in the order of the ledger."""
+
+    column: Column
+    value: str
+
+
+@dataclass(frozen=True)
+class SeqPage:
+    """Rows of the ledger, newest first. `next_before` asks for those after them; it may be set on an empty page: look further."""
+
+    seqs: list[int]
+    next_before: int | None
+
+
+def names_of(wallet: Wallet, column: Column) -> list[str]:
+    """The different agents, or numbers, in alphabetical order: one probe of the index for each, at most NAMES_MAX."""
+    # Django has no recursive queries, and SELECT DISTINCT would read every event of the wallet.
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            WITH RECURSIVE found (name, place) AS (
+                (SELECT {column}, 1 FROM usage_event WHERE wallet_id = %(wallet)s AND {column} <> '' ORDER BY {column} LIMIT 1)
+                UNION ALL
+                SELECT (
+                    SELECT event.{column} FROM usage_event AS event
+                    WHERE event.wallet_id = %(wallet)s AND event.{column} <> '' AND event.{column} > found.name
+                    ORDER BY event.{column} LIMIT 1
+                ), found.place + 1
+                FROM found WHERE found.name IS NOT NULL AND found.place < %(most)s
+            )
+            SELECT name FROM found WHERE name IS NOT NULL
+            """,  # noqa: S608 -- the column is one of three literals
+            {"wallet": wallet.pk, "most": NAMES_MAX},
+        )
+        return [name for (name,) in cursor.fetchall()]
+
+
+def trail_page(
+    wallet: Wallet, trails: Sequence[Trail], *, kinds: Collection[str], after_seq: int, before_seq: int | None, limit: int
+) -> SeqPage:
+    """The newest uses on any of the trails, of some kinds or all, with a row in the ledger in (after_seq, before_seq).
+
+    Each trail is walked from its newest use down, SCANNED_MAX uses at most: a page costs the same however long the trail is.
+    """
+    meters = list(Meter.objects.filter(kind__in=kinds).values_list("key", flat=True)) if kinds else []
+    depth = SCANNED_MAX if kinds else limit + 1
+    found: set[int] = set()
+    reached = 0
+    for trail in trails:
+        walked = _walk(wallet, trail, after_seq=after_seq, before_seq=before_seq, depth=depth)
+        found.update(seq for seq, meter in walked if not kinds or meter in meters)
+        if len(walked) == depth:
+            # What lies below the end of this walk has not been looked at on this trail.
+            reached = max(reached, walked[-1][0])
+    return _page(sorted(found, reverse=True), reached=reached, limit=limit)
+
+
+def _page(seqs: list[int], *, reached: int, limit: int) -> SeqPage:
+    known = [seq for seq in seqs if seq >= reached]
+    if len(known) > limit:
+        return SeqPage(known[:limit], known[limit - 1])
+    return SeqPage(known, reached or None)
+
+
+def _walk(wallet: Wallet, trail: Trail, *, after_seq: int, before_seq: int | None, depth: int) -> list[tuple[int, str]]:
+    events = Event.objects.filter(wallet=wallet, transfer_seq__gt=after_seq, **{trail.column: trail.value}).exclude(**{trail.column: ""})
+    if before_seq is not None:
+        events = events.filter(transfer_seq__lt=before_seq)
+    return list(events.order_by("-transfer_seq").values_list("transfer_seq", "meter_id")[:depth])
+
+
+def seqs_of_keys(wallet: Wallet, keys: Collection[UUID | str]) -> list[int]:
+    """The ledger's rows of the events with these keys."""
+    events = Event.objects.filter(wallet=wallet, key__in=list(keys), transfer_seq__isnull=False)
+    return list(events.values_list("transfer_seq", flat=True))
+
+
+def seqs_of_event_id(wallet: Wallet, text: str) -> list[int]:
+    """The ledger's rows of the event with that id: `id` under a source of late, or `source id`."""
+    source, space, event_id = text.rpartition(" ")
+    pairs = [(source.strip(), event_id)] if space else []
+    pairs += [(known, text) for known in _sources(wallet)]
+    return seqs_of_keys(wallet, [identity(source, event_id) for source, event_id in pairs]) if pairs else []
+
+
+def _sources(wallet: Wallet) -> set[str]:
+    newest = Event.objects.filter(wallet=wallet, transfer_seq__isnull=False).order_by("-transfer_seq")
+    return set(newest.values_list("source", flat=True)[:SOURCES_FROM])
+
+
+def events_of_rows(wallet: Wallet, seqs: Collection[int]) -> dict[int, Event]:
+    """The events behind some rows of the ledger, by seq."""
+    events = Event.objects.filter(wallet=wallet, transfer_seq__in=list(seqs))
+    return {event.transfer_seq: event for event in events if event.transfer_seq is not None}
+
+
+def event_of_row(wallet: Wallet, seq: int) -> Event | None:
+    """The event behind one row, with its meter and the rate that priced it."""
+    return Event.objects.select_related("meter", "rate__card").filter(wallet=wallet, transfer_seq=seq).first()
