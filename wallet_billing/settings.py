@@ -135,6 +135,7 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     # One that waited for its worker longer than until the next is dropped: they would all wake the same rows.
     "sweep-money": {"task": "wallet.tasks.sweep", "schedule": 30.0, "options": {"expires": 30.0}},
     "expire-holds": {"task": "wallet.tasks.expire_due_holds", "schedule": 15.0},
+    "settle-lab-calls": {"task": "usage.tasks.settle_lab_calls", "schedule": 15.0, "options": {"expires": 15.0}},
     "reconcile-with-stripe": {"task": "wallet.tasks.reconcile_recent_payments", "schedule": 3600.0},
     "reconcile-last-month": {"task": "wallet.tasks.reconcile_last_month", "schedule": 24 * 3600.0},
 }
