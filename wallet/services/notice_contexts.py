@@ -1,5 +1,7 @@
 """What each e-mail says: the values its templates in templates/emails/ are filled with."""
 
+from datetime import datetime
+
 from django.conf import settings
 from django.urls import reverse
 
@@ -36,7 +38,7 @@ def _receipt(notice: Notice) -> dict[str, object]:
         "amount": format_money(top_up.amount_micros, currency=wallet.currency),
         "balance_after": format_money(credit.balance_after_micros, currency=wallet.currency),
         "how": _HOW[Origin(top_up.origin)],
-        "paid_at": top_up.resolved_at.astimezone(wallet.workspace.zone),
+        "paid_on": _in_words(top_up.resolved_at, workspace=wallet.workspace),
         "receipt_url": settings.SITE_URL + reverse("billing:receipt", args=[wallet.workspace.public_id, top_up.receipt_number]),
     }
 
@@ -49,9 +51,14 @@ def _payment_link(notice: Notice) -> dict[str, object]:
     return {
         "link_url": payment_link_url(link),
         "amount": amount,
-        "expires_at": link.expires_at.astimezone(link.wallet.workspace.zone),
+        "expires_on": _in_words(link.expires_at, workspace=link.wallet.workspace),
         "asked_by": link.created_by.get_full_name() if link.created_by else link.wallet.workspace.name,
     }
+
+
+def _in_words(moment: datetime, *, workspace: Workspace) -> str:
+    """In the workspace's zone. As text, because a template would turn a time into the server's zone."""
+    return f"{moment.astimezone(workspace.zone):%B %-d, %Y, %H:%M %Z}"
 
 
 _BY_KIND = {Notice.Kind.RECEIPT: _receipt, Notice.Kind.PAYMENT_LINK: _payment_link}
