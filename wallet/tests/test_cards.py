@@ -1,274 +1,185 @@
-"""Saved cards: the first is the default, the same card replaces itself, and the roles pass on."""
-
-from collections.abc import Callable
-from functools import partial
-from typing import Any
+"""Saved cards: which is charged first, what replaces what, and what Stripe is told to forget."""
 
 import pytest
-from django.db import IntegrityError
-from django.utils import timezone
 
+from stripe_sandbox.testing import RunningSandbox
+from tests.payments import MoneyIn, make_wallet
 from wallet import stripe_gateway
-from wallet.errors import CardInUse, CardUnusable, GatewayUnavailable
-from wallet.models import Card, TopUp, Wallet
-from wallet.services import cards
+from wallet.errors import CardInUse, CardUnusable
+from wallet.models import Card, Wallet
 from wallet.services.cards import detach_removed_card, refresh_card, remove_card, save_card, set_backup_card, set_default_card
-from wallet.tests.builders import DOLLAR, card_details, make_wallet, open_top_up
-from wallet.tests.threads import at_once, errors
+from wallet.services.checkout import open_checkout
+from wallet.stripe_objects import CardDetails
 
-pytestmark = pytest.mark.django_db
 
+@pytest.fixture
+def wallet(db: None) -> Wallet:
+    wallet, _ = make_wallet(name="Acme Calls", owner="alice@example.com")
+    return wallet
 
-def save(wallet: Wallet, number: str, **changes: Any) -> Card:
-    return save_card(wallet.pk, card_details(number, **changes), connected_by=None)
 
+def details(number: int, *, fingerprint: str = "") -> CardDetails:
+    name = fingerprint or f"fingerprint-{number}"
+    return CardDetails(f"pm_{number}", "visa", f"{number:04d}", 1, 2040, name, "cus_1", reusable=True)
 
-def roles(*saved: Card) -> list[str]:
-    """What each card is, as it stands in the database."""
-    words = []
-    for card in saved:
-        card.refresh_from_db()
-        named = {"default": card.is_default, "backup": card.is_backup, "removed": card.removed_at is not None}
-        words.append(" ".join(name for name, holds in named.items() if holds) or "kept")
-    return words
 
+def save(wallet: Wallet, number: int, *, fingerprint: str = "") -> Card:
+    return save_card(wallet.pk, details(number, fingerprint=fingerprint), connected_by=None)
 
-# ---------------------------------------------------------------- connecting
 
+def roles(wallet: Wallet) -> dict[str, str]:
+    """Last four digits of every kept card, and what it is for."""
+    kept = Card.objects.filter(wallet=wallet, removed_at=None)
+    return {card.last_four: "default" if card.is_default else "backup" if card.is_backup else "" for card in kept}
 
-def test_it_makes_the_first_card_the_default() -> None:
-    wallet = make_wallet()
 
-    assert roles(save(wallet, "1"), save(wallet, "2"), save(wallet, "3")) == ["default", "kept", "kept"]
+def test_it_charges_the_first_card_first(wallet: Wallet) -> None:
+    for number in (1, 2, 3):
+        save(wallet, number)
 
+    assert roles(wallet) == {"0001": "default", "0002": "", "0003": ""}
 
-def test_it_keeps_a_card_once_however_often_it_is_told() -> None:
-    wallet = make_wallet()
 
-    assert save(wallet, "1") == save(wallet, "1")
-    assert Card.objects.get().label == "Visa •••• 4242"
-
-
-def test_it_gives_the_same_card_connected_again_the_place_it_had() -> None:
-    wallet = make_wallet()
-    old_default, old_backup = save(wallet, "1"), save(wallet, "2")
-    set_backup_card(old_backup)
-
-    new_default = save(wallet, "1b", fingerprint=old_default.fingerprint)
-    new_backup = save(wallet, "2b", fingerprint=old_backup.fingerprint)
-
-    assert roles(old_default, old_backup, new_default, new_backup) == ["removed", "removed", "default", "backup"]
-
-
-def test_it_takes_two_cards_without_a_fingerprint_for_two() -> None:
-    wallet = make_wallet()
-
-    assert roles(save(wallet, "1", fingerprint=""), save(wallet, "2", fingerprint="")) == ["default", "kept"]
-
-
-def test_it_knows_the_same_card_in_another_wallet_as_another() -> None:
-    alices = save(make_wallet(), "1", fingerprint="the family's card")
-    charlies = save(make_wallet(), "2", fingerprint="the family's card")
-
-    assert roles(alices, charlies) == ["default", "default"]
-
-
-def test_it_makes_a_card_the_default_where_the_last_one_was_removed() -> None:
-    wallet = make_wallet()
-    remove_card(save(wallet, "1"))
-
-    assert roles(save(wallet, "2")) == ["default"]
-
-
-# ---------------------------------------------------------------- roles
-
-
-def test_it_makes_the_former_default_the_backup() -> None:
-    wallet = make_wallet()
-    first, second = save(wallet, "1"), save(wallet, "2")
-
-    set_default_card(second)
-
-    assert roles(first, second) == ["backup", "default"]
-
-
-def test_it_keeps_the_backup_that_there_is() -> None:
-    wallet = make_wallet()
-    first, second, third = save(wallet, "1"), save(wallet, "2"), save(wallet, "3")
-    set_backup_card(second)
-
-    set_default_card(third)
-
-    assert roles(first, second, third) == ["kept", "backup", "default"]
-
-
-def test_it_swaps_default_and_backup() -> None:
-    wallet = make_wallet()
-    first, second = save(wallet, "1"), save(wallet, "2")
-    set_backup_card(second)
-
-    set_default_card(second)
-
-    assert roles(first, second) == ["backup", "default"]
-
-
-@pytest.mark.parametrize("set_role", [set_default_card, set_backup_card])
-def test_it_changes_nothing_the_second_time(set_role: Callable[[Card], Card]) -> None:
-    wallet = make_wallet()
-    first, second = save(wallet, "1"), save(wallet, "2")
-
-    set_role(second)
-    before = roles(first, second)
-    set_role(second)
-
-    assert roles(first, second) == before
-
-
-def test_it_has_one_backup() -> None:
-    wallet = make_wallet()
-    first, second, third = save(wallet, "1"), save(wallet, "2"), save(wallet, "3")
-    set_backup_card(second)
-
-    set_backup_card(third)
-
-    assert roles(first, second, third) == ["default", "kept", "backup"]
-
-
-def test_it_lets_no_card_stand_in_for_itself() -> None:
-    card = save(make_wallet(), "1")
-
-    with pytest.raises(CardUnusable, match="cannot be its own backup"):
-        set_backup_card(card)
-
-
-@pytest.mark.parametrize("act", [set_default_card, set_backup_card, remove_card])
-def test_it_does_nothing_with_a_card_that_was_removed(act: Callable[[Card], object]) -> None:
-    wallet = make_wallet()
-    card, other = save(wallet, "1"), save(wallet, "2")
-    remove_card(card)
-
-    with pytest.raises(CardUnusable, match="was removed"):
-        act(card)
-
-    assert roles(card, other) == ["removed", "default"]
-
-
-# ---------------------------------------------------------------- removing
-
-
-def test_it_hands_the_default_on_to_the_backup() -> None:
-    wallet = make_wallet()
-    first, backup, newest = save(wallet, "1"), save(wallet, "2"), save(wallet, "3")
-    set_backup_card(backup)
-
-    remove_card(first)
-
-    assert roles(first, backup, newest) == ["removed", "default", "kept"]
-
-
-def test_it_hands_the_default_on_to_the_newest_where_there_is_no_backup() -> None:
-    wallet = make_wallet()
-    first, second, newest = save(wallet, "1"), save(wallet, "2"), save(wallet, "3")
-
-    remove_card(first)
-
-    assert roles(first, second, newest) == ["removed", "kept", "default"]
-
-
-def test_it_leaves_the_default_alone_when_another_is_removed() -> None:
-    wallet = make_wallet()
-    first, second = save(wallet, "1"), save(wallet, "2")
-
-    remove_card(second)
-
-    assert roles(first, second) == ["default", "removed"]
-
-
-@pytest.mark.parametrize("status", TopUp.Status.values)
-def test_it_keeps_a_card_whose_payment_is_under_way(status: str) -> None:
-    wallet = make_wallet()
-    card = save(wallet, "1")
-    top_up = open_top_up(wallet, 20 * DOLLAR)
-    top_up.card, top_up.status = card, status
-    if not top_up.is_open:
-        top_up.resolved_at, top_up.receipt_number = timezone.now(), "W-1"
-    top_up.save()
-
-    if top_up.is_open:
-        with pytest.raises(CardInUse, match="still under way"):
-            remove_card(card)
-        assert roles(card) == ["default"]
-    else:
-        remove_card(card)
-        assert roles(card) == ["removed"]
-
-
-def test_it_makes_stripe_forget_a_removed_card_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    detached: list[str] = []
-    monkeypatch.setattr(stripe_gateway, "detach_card", detached.append)
-    card = save(make_wallet(), "1")
-
-    detach_removed_card(card.pk)
-    assert detached == []
-
-    remove_card(card)
-    detach_removed_card(card.pk)
-    detach_removed_card(card.pk)
-
-    card.refresh_from_db()
-    assert detached == ["pm_1"]
-    assert card.detached_at is not None
-
-
-def test_it_tries_again_where_stripe_did_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
-    def away(payment_method_id: str) -> None:
-        raise GatewayUnavailable("Stripe is away.")
-
-    monkeypatch.setattr(stripe_gateway, "detach_card", away)
-    card = save(make_wallet(), "1")
-    remove_card(card)
-
-    with pytest.raises(GatewayUnavailable):
-        detach_removed_card(card.pk)
-
-    card.refresh_from_db()
-    assert card.detached_at is None
-
-
-def test_it_writes_down_what_the_network_changed() -> None:
-    card = save(make_wallet(), "1")
-
-    refresh_card(card_details("1", last_four="1881", expiry_month=3, expiry_year=2040))
-    refresh_card(card_details("nobody's"))
-
-    card.refresh_from_db()
-    assert (card.label, card.expiry) == ("Visa •••• 1881", "03/40")
+def test_it_saves_a_card_once(wallet: Wallet) -> None:
+    assert save(wallet, 1) == save(wallet, 1)
     assert Card.objects.count() == 1
 
 
-# ---------------------------------------------------------------- races
+def test_it_lets_the_same_card_take_its_own_place(wallet: Wallet) -> None:
+    first = save(wallet, 1, fingerprint="same")
+    save(wallet, 2)
+    set_default_card(save(wallet, 2))
+    assert roles(wallet) == {"0001": "backup", "0002": "default"}
+
+    save(wallet, 3, fingerprint="same")
+
+    first.refresh_from_db()
+    assert roles(wallet) == {"0002": "default", "0003": "backup"}
+    assert first.removed_at
 
 
-def make_each_the_default(wallet: Wallet) -> list[object]:
-    saved = [save(wallet, str(number)) for number in range(6)]
-    return at_once([partial(set_default_card, card) for card in saved[1:]])
+def test_it_takes_no_fingerprint_for_no_likeness(wallet: Wallet) -> None:
+    for number in (1, 2):
+        save_card(wallet.pk, CardDetails(f"pm_{number}", "visa", f"{number:04d}", 1, 2040, "", "cus_1", reusable=True), connected_by=None)
+
+    assert len(roles(wallet)) == 2
 
 
-@pytest.mark.django_db(transaction=True)
-@pytest.mark.xdist_group("races")
-def test_it_has_one_default_however_many_are_chosen_at_once() -> None:
-    wallet = make_wallet()
+def test_it_makes_the_former_default_the_backup(wallet: Wallet) -> None:
+    save(wallet, 1)
+    second, third = save(wallet, 2), save(wallet, 3)
 
-    assert errors(make_each_the_default(wallet)) == []
-    assert (wallet.cards.filter(is_default=True).count(), wallet.cards.filter(is_backup=True).count()) == (1, 1)
+    set_default_card(second)
+    assert roles(wallet) == {"0001": "backup", "0002": "default", "0003": ""}
+    set_default_card(third)
+    assert roles(wallet) == {"0001": "backup", "0002": "", "0003": "default"}
+    set_default_card(third)
+    assert roles(wallet) == {"0001": "backup", "0002": "", "0003": "default"}
+    set_backup_card(second)
+    assert roles(wallet) == {"0001": "", "0002": "backup", "0003": "default"}
 
 
-@pytest.mark.django_db(transaction=True)
-@pytest.mark.xdist_group("races")
-def test_it_would_be_stopped_by_the_constraint_without_the_lock(monkeypatch: pytest.MonkeyPatch) -> None:
-    wallet = make_wallet()
-    monkeypatch.setattr(cards, "lock_wallet", lambda wallet_id: Wallet.objects.get(pk=wallet_id))
+def test_it_refuses_a_default_card_as_its_own_backup(wallet: Wallet) -> None:
+    with pytest.raises(CardUnusable):
+        set_backup_card(save(wallet, 1))
 
-    failed = errors(make_each_the_default(wallet))
 
-    assert any(isinstance(error, IntegrityError) for error in failed), failed
+@pytest.mark.parametrize("act", [set_default_card, set_backup_card, remove_card])
+def test_it_does_nothing_with_a_removed_card(wallet: Wallet, act: object) -> None:
+    card = save(wallet, 1)
+    remove_card(card)
+
+    assert callable(act)
+    with pytest.raises(CardUnusable):
+        act(card)
+
+
+def test_it_promotes_the_backup_when_the_default_is_removed(wallet: Wallet) -> None:
+    first, _, third = save(wallet, 1), save(wallet, 2), save(wallet, 3)
+    set_backup_card(third)
+
+    remove_card(first)
+
+    assert roles(wallet) == {"0002": "", "0003": "default"}
+
+
+def test_it_keeps_a_card_that_a_payment_needs(money_in: MoneyIn) -> None:
+    card = money_in.connect_card()
+    money_in.ask_for_top_up(card)
+
+    with pytest.raises(CardInUse):
+        remove_card(card)
+
+
+def test_it_makes_stripe_forget_a_removed_card(money_in: MoneyIn) -> None:
+    card = money_in.connect_card()
+    remove_card(card)
+    money_in.work()
+
+    card.refresh_from_db()
+    at_stripe = stripe_gateway.retrieve_card(card.payment_method_id)
+    assert card.detached_at
+    assert at_stripe is not None
+    assert at_stripe.customer_id == ""
+
+
+def test_it_makes_stripe_forget_it_later_where_it_was_away(money_in: MoneyIn, sandbox: RunningSandbox) -> None:
+    card = money_in.connect_card()
+    sandbox.fault("drop_before", match="payment_methods.detach")
+    remove_card(card)
+    money_in.work()
+    card.refresh_from_db()
+    assert card.detached_at is None
+
+    money_in.sweep()
+
+    card.refresh_from_db()
+    assert card.detached_at
+
+
+def test_it_forgets_no_card_that_is_kept(money_in: MoneyIn) -> None:
+    card = money_in.connect_card()
+
+    detach_removed_card(card.pk)
+
+    assert money_in.requests("payment_methods.detach") == []
+
+
+def test_it_follows_a_card_that_the_network_replaces(money_in: MoneyIn, sandbox: RunningSandbox) -> None:
+    """The bank sends a new card; its holder need not come by."""
+    card = money_in.connect_card()
+    sandbox.replace_card(card.payment_method_id, last4="1881", exp_month=7, exp_year=2041)
+    money_in.deliver()
+
+    card.refresh_from_db()
+    assert (card.last_four, card.expiry) == ("1881", "07/41")
+
+
+def test_it_takes_no_card_of_others_for_its_own(wallet: Wallet) -> None:
+    refresh_card(details(9))
+
+    assert not Card.objects.exists()
+
+
+def test_it_saves_no_card_whose_holder_did_not_agree(money_in: MoneyIn, sandbox: RunningSandbox) -> None:
+    sandbox.pay_checkout(open_checkout(money_in.ask_for_link()))
+    money_in.deliver()
+
+    assert not Card.objects.exists()
+
+
+def test_it_keeps_no_datum_of_a_card_but_what_it_shows(wallet: Wallet) -> None:
+    """S17, PCI: brand, last four, expiry; and Stripe's ids, which open nothing without our key."""
+    assert {field.name for field in Card._meta.get_fields() if not field.auto_created and not field.is_relation} == {
+        "payment_method_id",
+        "brand",
+        "last_four",
+        "expiry_month",
+        "expiry_year",
+        "fingerprint",
+        "is_default",
+        "is_backup",
+        "connected_at",
+        "removed_at",
+        "detached_at",
+    }
