@@ -99,12 +99,12 @@ def adopt_payment(payment: Payment) -> TopUp | None:
     """Credit a payment that is ours by its metadata although its row is missing, or stands for another payment.
 
     A book restored from a backup lacks the newest rows (faults: B25); a payer who paid twice paid twice.
-    None where the customer is no wallet's, or nothing was paid. Locks: wallet.
+    None where the customer is no wallet's, or nothing was paid. Locks: top-up → wallet.
     """
     wallet = Wallet.objects.filter(stripe_customer_id=payment.customer_id).first() if payment.customer_id else None
     if wallet is None or not payment.succeeded or payment.amount_micros is None:
         return None
-    lock_wallet(wallet.pk)
+    # No lock before the top-up's own: of two who adopt at once, the payment's unique id lets one make the row.
     top_up, is_new = TopUp.objects.get_or_create(
         payment_intent_id=payment.id,
         defaults={"wallet": wallet, "origin": Origin.MANUAL, "amount_micros": payment.amount_micros, "request_id": f"stripe:{payment.id}"},

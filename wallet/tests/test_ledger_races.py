@@ -12,12 +12,13 @@ from django.db import IntegrityError, OperationalError, connection, transaction
 from wallet import ledger
 from wallet.errors import InsufficientFunds
 from wallet.ledger import lock_wallet, lock_wallets, post, post_new
-from wallet.models import Promotion, Transfer, Wallet
+from wallet.models import Promotion, TopUp, Transfer, Wallet
 from wallet.services import holds
 from wallet.services.holds import place_hold
 from wallet.services.promotions import expire_promotion, grant_promotion
+from wallet.services.settlement import adopt_payment, settle_payment
 from wallet.tests.books import assert_books_balance
-from wallet.tests.builders import DOLLAR, adjustment, entry, make_wallet, promotion_of
+from wallet.tests.builders import DOLLAR, adjustment, entry, make_wallet, open_top_up, payment_of, promotion_of
 from wallet.tests.threads import at_once, errors
 
 # One after the other even where tests run side by side: the server has connections for one race at a time.
@@ -237,3 +238,19 @@ def test_it_would_promise_the_same_money_twice_without_the_lock(monkeypatch: pyt
     post(wallet.pk, [adjustment(60)])
 
     assert ask_for_more_than_there_is(wallet) > 60
+
+
+# ---------------------------------------------------------------- a payment that is adopted while it is settled
+
+
+def test_it_adopts_a_payment_while_others_settle_it() -> None:
+    """Both lock the top-up before the wallet; the other order would make them wait in a circle."""
+    wallet = make_wallet()
+    payment = payment_of(open_top_up(wallet, DOLLAR), top_up_id="")
+    TopUp.objects.update(payment_intent_id=payment.id)
+
+    outcomes = at_once([partial(adopt_payment, payment), partial(settle_payment, payment)] * 10)
+
+    assert errors(outcomes) == []
+    assert Transfer.objects.get().amount_micros == DOLLAR
+    assert_books_balance()
