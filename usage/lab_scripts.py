@@ -234,3 +234,8 @@ SUPPORT = Agent(
 )
 
 AGENTS = {agent.slug: agent for agent in (RECEPTION, SALES, SUPPORT)}
+
+
+def agent_name(slug: str) -> str:
+    """What people read; a script that is no longer here keeps its slug in the runs that used it."""
+    return AGENTS[slug].name if slug in AGENTS else slug

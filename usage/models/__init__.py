@@ -2,6 +2,7 @@
 
 from usage.models.events import Event, KeptEvent, UsageDay
 from usage.models.holds import Budget, BudgetMonth, HoldTerms
+from usage.models.lab import LabMessage, LabRun
 from usage.models.prices import Meter, MeterKind, PriceVersion, Rate, RateCard
 
 __all__ = [
@@ -10,6 +11,8 @@ __all__ = [
     "Event",
     "HoldTerms",
     "KeptEvent",
+    "LabMessage",
+    "LabRun",
     "Meter",
     "MeterKind",
     "PriceVersion",
