@@ -15,5 +15,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/v1/", include("billing.api_urls")),
     path("", include("workspaces.urls")),
     path("", include("wallet.urls")),
+    path("", include("usage.urls")),
     path("", include("billing.urls")),
 ]

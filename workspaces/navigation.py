@@ -24,7 +24,10 @@ class Link:
     roles: tuple[Role, ...] = EVERYONE
 
 
-SIDEBAR = (Link("Settings", "workspaces:settings", "settings", icon="gear"),)
+SIDEBAR = (
+    Link("Lab", "usage:lab", "lab", icon="flask"),
+    Link("Settings", "workspaces:settings", "settings", icon="gear"),
+)
 
 SETTINGS = (
     Link("Workspace", "workspaces:settings", "settings/workspace"),

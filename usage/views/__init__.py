@@ -1,0 +1,1 @@
+"""The pages of usage: parse, one service call, answer."""
