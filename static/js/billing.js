@@ -78,7 +78,17 @@
     (wantsTyping ? amount : panel.querySelector("#dialog-title")).focus();
   });
   const dialog = document.getElementById("dialog");
-  if (dialog) dialog.addEventListener("close", () => { document.getElementById("dialog-body").replaceChildren(); });
+  let opener = null;
+  document.addEventListener("click", (event) => {
+    const button = event.target instanceof Element && event.target.closest("[hx-target='#dialog-body'], form[hx-target='#dialog-body'] button");
+    if (button) opener = button;
+  });
+  if (dialog) dialog.addEventListener("close", () => {
+    document.getElementById("dialog-body").replaceChildren();
+    /* What opened it may have been put anew while it was open; then the browser has nowhere to return to. */
+    if (!opener || opener.isConnected) return;
+    (document.getElementById(opener.id) || document.getElementById("main")).focus();
+  });
 
   /* ---- rows that were open stay open when the history brings itself up to date */
   let opened = [];
