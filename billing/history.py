@@ -1,9 +1,9 @@
-"""Transaction History as the page shows it: its filters, its periods and its rows by day. Reads only, through wallet.queries."""
+"""Transaction History as the page shows it: its filters, its periods and its rows by day. Reads only, through history_search."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
-from itertools import groupby
+from itertools import groupby, islice
 from urllib.parse import urlencode
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -11,13 +11,18 @@ from zoneinfo import ZoneInfo
 from django.http import QueryDict
 from django.utils import timezone
 
+from billing.history_search import Search, found_page, readable_text
+from billing.numbers import readable_numbers
+from usage.event_queries import names_of
 from usage.kinds import CALLS, MESSAGES, UsageKind
 from wallet.models import Kind, TopUp, Transfer, Wallet
-from wallet.queries import transfers_page
 
 ROWS_PER_PAGE = 25
 ROWS_MAX = 500
 """The most rows that stay open when the page brings itself up to date after "Load more"."""
+
+NAMES_OFFERED = 25
+"""Agents, and numbers, in the list to choose from; the others are found by search."""
 
 YEARS = range(2000, 2200)
 """Days outside are taken for a slip: no book is so old, and calendars end somewhere."""
@@ -71,18 +76,25 @@ class Query:
     show: KindFilter
     first_day: date | None
     last_day: date | None
+    text: str
+    """What was typed into the search box."""
     before_seq: int | None
     day_shown: date | None
     """The day whose heading already stands above the rows to be added."""
 
     def address(self, **changes: object) -> str:
         """The query string of this search with something changed; the place in the list is kept only when it is given."""
-        values = {"show": self.show.slug, "from": self.first_day, "until": self.last_day} | changes
+        values = {"show": self.show.slug, "from": self.first_day, "until": self.last_day, "q": self.text} | changes
         return urlencode({name: value for name, value in values.items() if value})
 
     @property
     def is_narrowed(self) -> bool:
-        return bool(self.show.slug or self.first_day or self.last_day)
+        return bool(self.show.slug or self.first_day or self.last_day or self.text)
+
+    def search(self, *, zone: ZoneInfo) -> Search:
+        """What to look for: whole days of the zone."""
+        until = _midnight(self.last_day + timedelta(days=1), zone) if self.last_day else None
+        return Search(kinds=self.show.kinds, since=_midnight(self.first_day, zone), until=until, text=self.text)
 
 
 @dataclass(frozen=True)
@@ -139,6 +151,7 @@ def read_query(asked: QueryDict) -> Query:
         show=_BY_SLUG.get(asked.get("show", ""), KIND_FILTERS[0]),
         first_day=_day(asked.get("from", "")),
         last_day=_day(asked.get("until", "")),
+        text=readable_text(asked.get("q", "")),
         before_seq=_seq(asked.get("before", "")),
         day_shown=_day(asked.get("day", "")),
     )
@@ -146,19 +159,40 @@ def read_query(asked: QueryDict) -> Query:
 
 def history(wallet: Wallet, query: Query, *, zone: ZoneInfo, down_to_seq: int | None = None) -> History:
     """The rows that the query asks for; with `down_to_seq` as many as were on the page before, up to ROWS_MAX."""
-    page = transfers_page(
-        wallet,
-        kinds=query.show.kinds,
-        since=_midnight(query.first_day, zone),
-        until=_midnight(query.last_day and query.last_day + timedelta(days=1), zone),
-        before_seq=query.before_seq,
-        limit=ROWS_PER_PAGE if down_to_seq is None else ROWS_MAX,
-    )
+    limit = ROWS_PER_PAGE if down_to_seq is None else ROWS_MAX
+    page = found_page(wallet, query.search(zone=zone), before_seq=query.before_seq, limit=limit)
     shown = page.transfers if down_to_seq is None else _down_to(page.transfers, down_to_seq)
-    days = list(_days(_rows(wallet, shown), zone=zone, day_shown=query.day_shown))
-    there_is_more = page.next_before_seq is not None or len(shown) < len(page.transfers)
-    more = query.address(before=shown[-1].seq, day=days[-1].day) if there_is_more else ""
+    days = list(_days(rows_of(wallet, shown), zone=zone, day_shown=query.day_shown))
+    next_before = shown[-1].seq if len(shown) < len(page.transfers) else page.next_before_seq
+    more = query.address(before=next_before, day=days[-1].day if days else query.day_shown) if next_before is not None else ""
     return History(query, days, more, shown[-1].seq if shown else None)
+
+
+@dataclass(frozen=True)
+class Name:
+    """An agent, or one of the workspace's numbers, that is offered for one click."""
+
+    label: str
+    address: str
+    current: bool
+
+
+@dataclass(frozen=True)
+class Names:
+    """What the history is offered by; `all_address` is the search without any of it."""
+
+    agents: list[Name]
+    numbers: list[Name]
+    all_address: str
+
+
+def names_offered(wallet: Wallet, query: Query) -> Names:
+    """The first agents and numbers, in alphabetical order; the others are found by search."""
+
+    def offered(names: Iterable[str]) -> list[Name]:
+        return [Name(readable_numbers(name), query.address(q=name), name == query.text) for name in islice(names, NAMES_OFFERED)]
+
+    return Names(offered(names_of(wallet, "agent")), offered(names_of(wallet, "own_number")), query.address(q=""))
 
 
 def periods(query: Query, *, zone: ZoneInfo) -> list[Period]:
@@ -212,14 +246,19 @@ def _down_to(transfers: list[Transfer], seq: int) -> list[Transfer]:
     return transfers[: max(reached, ROWS_PER_PAGE)]
 
 
-def _rows(wallet: Wallet, transfers: list[Transfer]) -> list[Row]:
+def rows_of(wallet: Wallet, transfers: list[Transfer]) -> list[Row]:
+    """The transfers with what the page says of them."""
     top_ups = _top_ups(wallet, transfers)
     return [_row(transfer, top_ups.get(transfer.reference)) for transfer in transfers]
 
 
 def _row(transfer: Transfer, top_up: TopUp | None) -> Row:
     title, _, details = transfer.description.partition(" · ")
-    return Row(transfer, title, details, ICONS.get(transfer.kind, "adjust"), top_up)
+    if transfer.kind in UsageKind.values:
+        # What was used is told by its kind; with whom and how much comes after it.
+        known = UsageKind(transfer.kind).label
+        title, details = known, details if title == known else transfer.description
+    return Row(transfer, title, readable_numbers(details), ICONS.get(transfer.kind, "adjust"), top_up)
 
 
 def _top_ups(wallet: Wallet, transfers: list[Transfer]) -> dict[str, TopUp]:

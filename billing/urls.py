@@ -2,13 +2,15 @@
 
 from django.urls import include, path
 
-from billing.views import add_balance, automatic, cards, links, overview, public, receipts, top_ups, workspaces
+from billing.views import add_balance, automatic, cards, history, links, overview, public, receipts, top_ups, workspaces
 
 app_name = "billing"
 
 of_one_workspace = [
     path("settings/billing", overview.billing, name="billing"),
     path("settings/billing/refresh", overview.refresh, name="refresh"),
+    path("settings/billing/transactions.csv", history.export, name="export"),
+    path("settings/billing/transactions/<int:seq>", history.transaction, name="transaction"),
     path("settings/billing/add-balance", add_balance.add_balance, name="add_balance"),
     path("settings/billing/top-ups/<uuid:top_up_id>", top_ups.top_up, name="top_up"),
     path("settings/billing/automatic-payments", automatic.automatic_payments, name="automatic_payments"),

@@ -5,14 +5,14 @@ Amounts are shown in whole coins that add up: wallet.money.round_together says h
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from zoneinfo import ZoneInfo
 
 from django.utils import timezone
 
 from billing.history import YEARS
-from billing.quantities import quantity_words
+from billing.quantities import counted, quantity_words
 from billing.spikes import LOOKBACK, spike_days
 from billing.usage_chart import Chart, Day, month_chart
 from usage.day_queries import DayUse, days_of_use, first_day_of_use
@@ -55,6 +55,11 @@ class Line:
     cost_micros: int
     shown_micros: int
     is_free: bool = False
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether how many there were says more than how much: `214 · 611 min`, but `84 tasks`."""
+        return not self.amount.startswith(f"{self.events:,} ") or self.amount.endswith((" s", " min"))
 
 
 @dataclass(frozen=True)
@@ -143,21 +148,19 @@ def _lines(uses: Iterable[DayUse], *, currency: str) -> list[Line]:
     sums = [_line(label, of_meter) for label, of_meter in meters.items()]
     sums.sort(key=lambda pair: pair[0])
     shown = round_together([line.cost_micros for _, line in sums], currency=currency)
-    return [
-        Line(line.label, line.series, line.events, line.amount, line.cost_micros, micros, line.is_free)
-        for (_, line), micros in zip(sums, shown, strict=True)
-    ]
+    return [replace(line, shown_micros=micros) for (_, line), micros in zip(sums, shown, strict=True)]
 
 
 def _line(key: str, uses: Sequence[DayUse]) -> tuple[tuple[int, int, str], Line]:
     """The line, and what it is sorted by."""
     events, cost = sum(use.events for use in uses), sum(use.amount_micros for use in uses)
     if key == ADJUSTMENTS:
-        return (1, 0, key), Line(ADJUSTMENTS, None, events, "", cost, cost)
+        return (1, 0, key), Line(ADJUSTMENTS, None, events, counted(events, "use"), cost, cost)
     first = uses[0]
-    amount = quantity_words(sum(use.quantity for use in uses), first.unit)
+    quantity = sum(use.quantity for use in uses)
+    amount = quantity_words(quantity, first.unit)
     is_free = first.kind is MeterKind.LAB
-    line = Line(first.name, _SERIES.get(first.kind), events, amount, cost, cost, is_free)
+    line = Line(first.name, _SERIES.get(first.kind), events, amount, cost, cost, is_free=is_free)
     return (2 if is_free else 0, _ORDER.index(first.kind), key), line
 
 

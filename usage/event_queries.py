@@ -67,7 +67,9 @@ def trail_page(
 
     Each trail is walked from its newest use down, SCANNED_MAX uses at most: a page costs the same however long the trail is.
     """
-    meters = list(Meter.objects.filter(kind__in=kinds).values_list("key", flat=True)) if kinds else []
+    meters = set(Meter.objects.filter(kind__in=kinds).values_list("key", flat=True)) if kinds else set()
+    if not trails or (kinds and not meters):
+        return SeqPage([], None)
     depth = SCANNED_MAX if kinds else limit + 1
     found: set[int] = set()
     reached = 0

@@ -4,7 +4,7 @@ It knows no database and no clock: which month counts, and what was used in it, 
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -123,16 +123,22 @@ def affordable_quantity(rate: Rate, *, available_micros: int, used_this_month: i
 
 
 def _tiered(tiers: tuple[Tier, ...], *, start: int, units: int) -> int:
-    """Σ units · price over the tiers that the units fall into, the month's first `start` units being used up already."""
+    return sum(inside * price_micros for inside, price_micros in tier_parts(tiers, start=start, units=units))
+
+
+def tier_parts(tiers: tuple[Tier, ...], *, start: int, units: int) -> Iterator[tuple[int, int]]:
+    """How many of the units fall into which tier, with its price, the month's first `start` units being used up already.
+
+    Raises: BadQuantity.
+    """
     if start < 0:
         raise BadQuantity(start)
-    end, exact = start + units, 0
+    end = start + units
     for tier in tiers:
         top = end if tier.up_to is None or tier.up_to > end else tier.up_to
         if top > start:
-            exact += (top - start) * tier.price_micros
+            yield top - start, tier.price_micros
             start = top
-    return exact
 
 
 class _Prefixes(NamedTuple):

@@ -8,7 +8,7 @@ from django.http import HttpResponse, QueryDict
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
-from billing.history import KIND_FILTERS, Query, history, period_label, periods, read_query
+from billing.history import KIND_FILTERS, Query, history, names_offered, period_label, periods, read_query
 from billing.pace import burn_per_day, lasts_about
 from billing.usage_summary import read_month, summary
 from billing.views.rendering import wallet_of
@@ -80,6 +80,7 @@ def _history(request: WorkspaceRequest, wallet: Wallet, asked: QueryDict) -> dic
         "wallet": wallet,
         "history": history(wallet, query, zone=zone, down_to_seq=down_to),
         "query": query,
+        "names": names_offered(wallet, query) if "before" not in asked else None,
         "chips": _chips(query),
         "periods": periods(query, zone=zone),
         "period": period_label(query, zone=zone),
