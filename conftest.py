@@ -28,7 +28,7 @@ del os.environ["DJANGO_SETTINGS_MODULE"]
 hypothesis.settings.register_profile("suite", deadline=None)
 hypothesis.settings.load_profile("suite")
 
-pytest_plugins = ["tests.fixtures", "tests.payments"]
+pytest_plugins = ["tests.fixtures", "tests.payments", "usage.tests.stage"]
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
