@@ -134,7 +134,7 @@ WITH paid AS (
 ), judged AS (
     SELECT
         paid.wallet_id, paid.seq, paid.reference, paid.debit, paid.credit, paid.idempotency_key, top_up.status,
-        workspace.public_id AS owner,
+        top_up.wallet_id AS owner_id,
         CASE
             WHEN paid.debit <> 'stripe' OR paid.credit <> 'wallet' THEN 'direction'
             WHEN top_up.id IS NULL THEN 'no payment'
@@ -144,9 +144,12 @@ WITH paid AS (
         END AS fault
     FROM paid
     LEFT JOIN wallet_topup AS top_up ON top_up.id = paid.top_up_id
-    LEFT JOIN workspaces_workspace AS workspace ON workspace.id = top_up.wallet_id
 )
-SELECT * FROM judged WHERE fault IS NOT NULL ORDER BY wallet_id, seq LIMIT %(limit)s
+SELECT judged.*, workspace.public_id AS owner
+FROM judged LEFT JOIN workspaces_workspace AS workspace ON workspace.id = judged.owner_id
+WHERE fault IS NOT NULL
+ORDER BY wallet_id, seq
+LIMIT %(limit)s
 """
 
 REFUNDS = """
