@@ -147,10 +147,10 @@ def test_it_answers_the_retry_where_it_was_killed_after_it_was_done(metering: Me
 
 def test_it_does_not_use_up_the_key_of_a_refused_hold(metering: Metering) -> None:
     """C6: 402 now, and once there is money the same key holds once."""
-    metering.change(balance_micros=0)
+    metering.leave(0)
 
     refused = metering.hold(key="call-1")
-    metering.change(balance_micros=DOLLAR)
+    metering.leave(DOLLAR)
     placed, again = metering.hold(key="call-1"), metering.hold(key="call-1")
 
     assert (refused.status, refused.code) == (402, "insufficient_funds")

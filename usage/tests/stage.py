@@ -16,8 +16,8 @@ from usage.models import Event, KeptEvent, Meter
 from usage.rating import Tier
 from usage.services.prices import Terms, open_default_card, publish_rates
 from wallet.ledger import post
-from wallet.models import Transfer, Wallet
-from wallet.tests.builders import adjustment, make_wallet
+from wallet.models import Account, Transfer, Wallet
+from wallet.tests.builders import adjustment, entry, make_wallet
 from workspaces.tests.api_caller import Answer, Caller, caller, new_key
 
 CENT, DOLLAR = 10_000, 1_000_000
@@ -111,6 +111,13 @@ class Metering:
     # ---------------------------------------------------------------- what the operator does
     def fund(self, micros: int) -> None:
         post(self.wallet.pk, [adjustment(micros)])
+
+    def leave(self, micros: int) -> None:
+        """Put money in or take it out, so that this is the balance."""
+        more = micros - self.balance
+        if more:
+            taken = entry(-more, kind="adjustment", debit=Account.WALLET, credit=Account.ADJUSTMENTS)
+            post(self.wallet.pk, [adjustment(more) if more > 0 else taken])
 
     def change(self, **columns: Any) -> None:
         """Set columns of the wallet's row, as an operator or as time would."""

@@ -190,7 +190,8 @@ def test_it_keeps_aside_what_a_workspace_without_a_wallet_used(metering: Meterin
 
 
 def test_it_charges_lab_use_nothing_and_shows_it(metering: Metering) -> None:
-    metering.change(balance_micros=0, frozen_at=metering.wallet.created_at)
+    metering.leave(0)
+    metering.change(frozen_at=metering.wallet.created_at)
 
     assert metering.report(metering.event(type="voice_lab")).status == 204
     event = Event.objects.get()
