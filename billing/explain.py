@@ -208,9 +208,9 @@ def _per(rate: Rate, unit: str) -> str:
 
 
 def _blocks(rate: Rate, unit: str) -> str:
-    """`The first 30 s, then every 6 s begun`."""
+    """`The first 30 s whole, then every 6 s begun`."""
     if rate.first_block == rate.step == 1:
-        return f"The {unit}"
+        return f"Each {unit}"
     if rate.first_block == rate.step:
         return f"Every {counted(rate.step, unit)} begun"
     return f"The first {counted(rate.first_block, unit)} whole, then every {counted(rate.step, unit)} begun"

@@ -7,7 +7,6 @@ from django.utils import timezone
 
 from usage.day_queries import spent_by_day
 from wallet.models import Wallet
-from wallet.money import divide_ceiling
 
 PACE_DAYS = 7
 DAYS_OF_USE_LEAST = 2
@@ -28,12 +27,13 @@ def burn_per_day(wallet: Wallet, *, zone: ZoneInfo, now: datetime | None = None)
     recent = [micros for day, micros in spent.items() if day >= begin]
     if len(recent) + bool(so_far) < DAYS_OF_USE_LEAST:
         return None
-    return max(divide_ceiling(sum(recent), divisor=_days_counted(spent, begin=begin, today=today)), so_far)
+    # Rounded down: a millionth must not take a whole day off what is told.
+    return max(sum(recent) // _days_counted(spent, begin=begin, today=today), so_far, 1)
 
 
 def _days_counted(spent: dict[date, int], *, begin: date, today: date) -> int:
     """Quiet days count as well, but those before a new wallet's first use do not."""
-    first = min(spent)
+    first = min(spent, default=begin)
     return PACE_DAYS if first < begin else (today - first).days
 
 

@@ -1,10 +1,21 @@
 """What the status bar says: a tone, a sentence and the way out, for each state of a wallet that needs someone."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
+from zoneinfo import ZoneInfo
 
+from django.utils import timezone
+
+from billing.pace import burn_per_day, days_left, lasts_about
 from wallet.models import Wallet
+from wallet.money import currency_of, format_money
 from wallet.queries import WalletStatus, wallet_status
 from workspaces.models import Membership
+
+LOW_DAYS = 2
+"""With less than the use of so many days left, the balance is low."""
+LONG_DAYS = 14
+"""Below the least top-up it is low as well, unless it lasts longer than this."""
 
 
 @dataclass(frozen=True)
@@ -18,25 +29,98 @@ class Action:
 
 @dataclass(frozen=True)
 class StatusBar:
-    """One line. `tone` is danger or warn; a member reads the text without the action."""
+    """One line. `tone` is danger or warn; a member reads the text without the action.
+
+    `until` is the end of the grace time, in the workspace's zone: it stands between `text` and `after`, and counts down.
+    """
 
     tone: str
     title: str
     text: str
     action: Action
+    until: datetime | None = None
+    until_style: str = "time"
+    after: str = ""
 
 
-_BARS = {
-    WalletStatus.UNCONNECTED: StatusBar(
-        tone="danger",
-        title="Connect your wallet",
-        text="Calls and automation can’t run until there is money or a card.",
-        action=Action("Connect a card", "billing:connect_card", posts=True),
-    ),
-}
+_ADD_BALANCE = Action("Add Balance", "billing:add_balance")
+_UNCONNECTED = StatusBar(
+    tone="danger",
+    title="Connect your wallet",
+    text="Calls and automation can’t run until there is money or a card.",
+    action=Action("Connect a card", "billing:connect_card", posts=True),
+)
+_PAUSED = StatusBar(
+    tone="danger",
+    title="All calls are paused",
+    text="The balance is used up. Calls, messages and AI tasks go on as soon as money is added.",
+    action=_ADD_BALANCE,
+)
+_USED_UP = StatusBar(
+    tone="danger",
+    title="Balance used up",
+    text="Outbound calls, messages and AI tasks have stopped. Inbound calls go on",
+    action=_ADD_BALANCE,
+)
+_SET_ASIDE = StatusBar(
+    tone="warn",
+    title="Low balance",
+    text="All of it is set aside for calls and tasks under way; nothing else can start.",
+    action=_ADD_BALANCE,
+)
 
 
 def status_bar_of(membership: Membership) -> StatusBar | None:
     """The bar of the member's workspace; None when all is well."""
     wallet = Wallet.objects.filter(workspace=membership.workspace_id).first()
-    return _BARS.get(wallet_status(wallet)) if wallet else None
+    return status_bar_for(wallet, zone=membership.workspace.zone) if wallet else None
+
+
+def status_bar_for(wallet: Wallet, *, zone: ZoneInfo) -> StatusBar | None:
+    """The gravest thing there is to say of the wallet; None when all is well."""
+    was_used = wallet.last_seq > 0
+    if not was_used or (wallet.depleted_at is None and wallet.balance_micros <= 0):
+        if wallet_status(wallet) is WalletStatus.UNCONNECTED:
+            return _UNCONNECTED
+        if not was_used:
+            # A card is connected and nothing was ever bought: nothing has run out.
+            return None
+    if wallet.depleted_at is not None or wallet.balance_micros <= 0:
+        return _used_up(wallet, zone=zone)
+    return _SET_ASIDE if wallet.available_micros <= 0 else _low(wallet, zone=zone)
+
+
+def _used_up(wallet: Wallet, *, zone: ZoneInfo) -> StatusBar:
+    """As the gate decides: inbound goes on for the grace time, as far as the overdraft reaches."""
+    now, until = timezone.now(), wallet.grace_until
+    if wallet.available_micros + wallet.overdraft_micros <= 0 or (until is not None and until <= now):
+        return _PAUSED
+    if until is None:
+        # The grace time begins with the first inbound call that the money does not cover.
+        return replace(_USED_UP, text=f"{_USED_UP.text} for {_hours(wallet.grace_minutes)} from the next one on.")
+    is_today = timezone.localtime(until, zone).date() == timezone.localtime(now, zone).date()
+    return replace(
+        _USED_UP, text=f"{_USED_UP.text} until", until=until, until_style="time" if is_today else "full", after="Then all calls pause."
+    )
+
+
+def _hours(minutes: int) -> str:
+    hours, rest = divmod(minutes, 60)
+    parts = [f"{hours} hour{'s' if hours != 1 else ''}"] if hours else []
+    return " ".join([*parts, f"{rest} minutes"] if rest or not parts else parts)
+
+
+def _low(wallet: Wallet, *, zone: ZoneInfo) -> StatusBar | None:
+    available, burn = wallet.available_micros, burn_per_day(wallet, zone=zone)
+    if not _is_low(available, burn_micros=burn, least_micros=currency_of(wallet.currency).top_up_least_micros):
+        return None
+    money, lasts = format_money(available, currency=wallet.currency), lasts_about(available, burn_micros=burn)
+    text = f"{money} left" if not lasts else f"{money} left: {lasts}" if lasts.startswith("less") else f"{money} left, about {lasts}"
+    return StatusBar("warn", "Low balance", f"{text} at the pace of late." if lasts else f"{text}.", _ADD_BALANCE)
+
+
+def _is_low(available_micros: int, *, burn_micros: int | None, least_micros: int) -> bool:
+    if burn_micros is None:
+        return available_micros < least_micros
+    days = days_left(available_micros, burn_micros=burn_micros)
+    return days < LOW_DAYS or (available_micros < least_micros and days <= LONG_DAYS)

@@ -7,9 +7,9 @@ from itertools import count
 
 from wallet.money import MICROS, divide_ceiling, divide_half_up, format_exact, format_money, round_together
 
-TOP, BASE, HEIGHT = 34, 186, 210
+TOP, BASE, HEIGHT = 34, 234, 258
 """In pixels down: the highest line, the line of nothing, and all of it with the days' numbers. What a day says stands above TOP."""
-LABEL_Y, TIP_Y, SPIKE_GAP = 203, 12, 5
+LABEL_Y, TIP_Y, SPIKE_GAP = 251, 14, 5
 TICKS_MAX = 4
 AXIS_LETTER, AXIS_GAP = 7, 8
 ALL = 10_000

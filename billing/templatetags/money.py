@@ -1,6 +1,7 @@
 """How templates write amounts and times. No template formats either by itself; no amount is changed here, only written."""
 
 from datetime import datetime
+from zoneinfo import ZoneInfo
 
 from django import template
 from django.template.context import Context
@@ -50,7 +51,7 @@ def money_figure(amount_micros: int, currency: str) -> SafeString:
 
 
 @register.simple_tag(takes_context=True)
-def moment(context: Context, when: datetime, style: str = "full") -> SafeString:
-    """`<time>` in the workspace's zone, whatever zone the server is in."""
-    here = timezone.localtime(when, context["request"].workspace.zone)
+def moment(context: Context, when: datetime, style: str = "full", *, zone: ZoneInfo | None = None) -> SafeString:
+    """`<time>` in the workspace's zone, whatever zone the server is in; `zone` where the page has no workspace of its own."""
+    here = timezone.localtime(when, zone or context["request"].workspace.zone)
     return format_html('<time datetime="{}">{}</time>', here.isoformat(timespec="seconds"), here.strftime(MOMENT_FORMATS[style]))
