@@ -1,5 +1,6 @@
 """The platform's API, joined: each app brings its router, and the refusals of all of them are put into words here."""
 
+from django.conf import settings
 from ninja import NinjaAPI
 
 from usage.api import router as usage_router
@@ -19,6 +20,12 @@ The platform's way into its customers' wallets: ask before a use starts, report 
 Amounts are integers in micros: 1,000,000 is one major unit of the wallet's currency. Times are ISO 8601 in UTC.
 Refusals are `application/problem+json`; programs read `code`.
 """
+TAGS = {
+    "Uses": "Ask before a call, message or task starts, and report what was used.",
+    "Wallets": "What is in a workspace's wallet, and how it came to that.",
+    "Payment links": "Ask a customer for money, or for a card, and follow what comes of it.",
+    "Workspaces": "The platform's customers, by the platform's own ids for them.",
+}
 
 
 def make_api() -> NinjaAPI:
@@ -30,6 +37,8 @@ def make_api() -> NinjaAPI:
         urls_namespace="api",
         docs_url=None,
         parser=JsonParser(),
+        servers=[{"url": settings.SITE_URL}],
+        openapi_extra={"tags": [{"name": name, "description": words} for name, words in TAGS.items()]},
     )
     add_handlers(api, errors=(WorkspaceError, WalletError, UsageError))
     api.add_exception_handler(InexactAmount, lambda request, error: problem_of("inexact_amount", detail=str(error)))

@@ -67,6 +67,7 @@ OPEN_TO_ALL = [
     "/accounts/password/reset/done/",
     "/accounts/confirm-email/",
     "/accounts/inactive/",
+    "/docs/api",
 ]
 
 

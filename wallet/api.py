@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Annotated, Any
 from uuid import UUID
 
-from ninja import Query
+from ninja import Path, Query
 from ninja.responses import Status
 from pydantic import Field
 
@@ -37,6 +37,9 @@ Kinds = Annotated[
 ]
 SeqCursor = Annotated[str | None, Query(None, pattern="^[1-9][0-9]{0,17}$", description="`next` of the page before.")]
 LinkCursor = Annotated[UUID | None, Query(None, description="`next` of the page before.")]
+
+LinkId = Annotated[UUID, Path(description="The payment link's id.")]
+TopUpId = Annotated[UUID, Path(description="The top-up's id, as its payment link names it.")]
 
 
 # ---------------------------------------------------------------- workspaces
@@ -178,7 +181,7 @@ def list_payment_links(request: ApiRequest, subject: Subject, cursor: LinkCursor
     tags=["Payment links"],
     summary="Read a payment link",
 )
-def get_payment_link(request: ApiRequest, subject: Subject, link_id: UUID) -> LinkOut:
+def get_payment_link(request: ApiRequest, subject: Subject, link_id: LinkId) -> LinkOut:
     """How the link stands: ask until `state` is no longer open or processing."""
     return _links_out([_link(request, subject, link_id)])[0]
 
@@ -189,7 +192,7 @@ def get_payment_link(request: ApiRequest, subject: Subject, link_id: UUID) -> Li
     tags=["Payment links"],
     summary="Withdraw a payment link",
 )
-def withdraw_link(request: ApiRequest, subject: Subject, link_id: UUID) -> LinkOut:
+def withdraw_link(request: ApiRequest, subject: Subject, link_id: LinkId) -> LinkOut:
     """Nobody can pay with the link from here on. Where it was paid at the last moment the payment won, and `state` says so.
 
     Safe to send again.
@@ -209,7 +212,7 @@ def withdraw_link(request: ApiRequest, subject: Subject, link_id: UUID) -> LinkO
     tags=["Payment links"],
     summary="Read a top-up",
 )
-def get_top_up(request: ApiRequest, subject: Subject, top_up_id: UUID) -> TopUpOut:
+def get_top_up(request: ApiRequest, subject: Subject, top_up_id: TopUpId) -> TopUpOut:
     """One attempt to bring money in, and what came of it."""
     top_up = TopUp.objects.filter(wallet=wallet_of(request, subject), pk=top_up_id).select_related("wallet").first()
     if top_up is None:

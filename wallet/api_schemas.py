@@ -12,7 +12,7 @@ from wallet.models import Origin, PaymentLink, TopUp
 from wallet.money import CURRENCIES
 from wallet.queries import WalletStatus
 from wallet.services.payment_links import LinkState
-from workspaces.api.fields import AmountMicros, Body, Instant, Micros, Text
+from workspaces.api.fields import AmountMicros, Body, Instant, Micros, Text, one_of
 from workspaces.models import valid_time_zone
 
 
@@ -87,7 +87,7 @@ class WalletOut(Schema):
         description="Balance less what is held, in micros: decide on this. Negative after a late charge or a dispute.",
         examples=[18_500_000],
     )
-    status: WalletStatus = Field(description="What the status bar of its pages says.")
+    status: Annotated[WalletStatus, one_of(WalletStatus)] = Field(description="What the status bar of its pages says.")
     depleted_at: Instant | None = Field(description="When nothing was available any more; null while something is.")
     grace_until: Instant | None = Field(description="Until when inbound calls go on after that.")
 
@@ -126,10 +126,12 @@ class LinkOut(Schema):
     """A public page where whoever holds its address pays, or connects a card. It works once."""
 
     id: UUID
-    purpose: PaymentLink.Purpose
-    amount_micros: int | None = Field(description="What is to be paid, in micros; null where a card is to be connected.")
+    purpose: Annotated[PaymentLink.Purpose, one_of(PaymentLink.Purpose)]
+    amount_micros: int | None = Field(
+        description="What is to be paid, in micros; null where a card is to be connected.", examples=[20_000_000]
+    )
     currency: str = Field(examples=["usd"])
-    state: LinkState = Field(description="Whether it can be used now.")
+    state: Annotated[LinkState, one_of(LinkState)] = Field(description="Whether it can be used now.")
     url: str | None = Field(
         description="To send to whoever pays; a QR code of it works too. Null once the link cannot be used any more.",
         examples=["https://billing.example.com/pay/…"],
@@ -144,10 +146,12 @@ class TopUpOut(Schema):
     """One attempt to bring money in."""
 
     id: UUID
-    origin: Origin = Field(description="Who asked for the money.")
+    origin: Annotated[Origin, one_of(Origin)] = Field(description="Who asked for the money.")
     amount_micros: Micros
     currency: str = Field(examples=["usd"])
-    status: TopUp.Status = Field(description="succeeded, failed, canceled and expired are final; any other may still bring money.")
+    status: Annotated[TopUp.Status, one_of(TopUp.Status)] = Field(
+        description="succeeded, failed, canceled and expired are final; any other may still bring money."
+    )
     payment_link: UUID | None = Field(description="The link it was paid by.")
     receipt_number: str | None = Field(description="Given when the money was credited.", examples=["R-000042"])
     paid_with: str = Field(description="As on the receipt; empty until then.", examples=["Visa •••• 4242"])

@@ -4,7 +4,6 @@ The operations come from the description itself: one that is new fails here unti
 """
 
 import json
-from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
 
@@ -13,71 +12,13 @@ from django.apps import apps
 from django.db import models
 
 from billing.api import api
+from billing.tests.api_operations import BY_EVENT, DESCRIBED, EVENT, OF_THE_PLATFORM, WAYS, Tenant, ask, tenant
 from usage.services.default_prices import seed_default_prices
-from wallet.models import Hold, PaymentLink
-from wallet.services.payment_links import request_payment_link
-from wallet.tests.builders import DOLLAR, make_wallet, paid_top_up
+from wallet.models import Hold
 from workspaces.models import ApiKey, IdempotentRequest, Scope, Workspace
-from workspaces.tests.api_caller import ROOT, Answer, Caller, caller, new_key
+from workspaces.tests.api_caller import ROOT, Caller, caller
 
 pytestmark = pytest.mark.django_db
-
-
-@dataclass(frozen=True)
-class Way:
-    """How an operation is asked. `names` is where the workspace stands: in the path, in the query or in the body."""
-
-    names: str = "path"
-    body: dict[str, Any] = field(default_factory=dict)
-    query: str = ""
-
-
-METER = "call_out"
-EVENT = {"specversion": "1.0", "id": "e1", "source": "/calls", "type": METER, "data": {"duration_seconds": 60}}
-WAYS = {
-    "get_workspace": Way(),
-    "get_wallet": Way(),
-    "list_transactions": Way(),
-    "create_payment_link": Way(body={"purpose": "connect_card"}),
-    "list_payment_links": Way(),
-    "get_payment_link": Way(),
-    "withdraw_link": Way(),
-    "get_top_up": Way(),
-    "place_hold": Way(names="body", body={"meter": METER}),
-    "extend_hold": Way(names="body", body={"by_quantity": 60}),
-    "capture_hold": Way(names="body", body={"quantity": 60}),
-    "release": Way(names="body"),
-    "look_at_gate": Way(names="query", query=f"meter={METER}"),
-}
-OF_THE_PLATFORM = {"create_workspace"}
-"""Refused to a workspace's key altogether."""
-BY_EVENT = {"report_events"}
-"""Takes any subject, and keeps aside what is out of reach; see below."""
-
-DESCRIBED: dict[str, tuple[str, str]] = {
-    described["operationId"]: (method.upper(), path.removeprefix(ROOT))
-    for path, methods in api.get_openapi_schema()["paths"].items()
-    for method, described in methods.items()
-}
-
-
-@dataclass(frozen=True)
-class Tenant:
-    """A workspace with one of everything, and its key."""
-
-    workspace: Workspace
-    ids: dict[str, str]
-    key: Caller
-
-
-def tenant(name: str) -> Tenant:
-    wallet = make_wallet(name=name)
-    top_up = paid_top_up(wallet, 20 * DOLLAR)
-    key = caller(wallet.workspace)
-    hold = key.post("/holds", {"subject": wallet.workspace.public_id, "meter": METER, "destination": "+14155550142"}, key=new_key())
-    link = request_payment_link(wallet, purpose=PaymentLink.Purpose.CONNECT_CARD, request_id="r", requested_by=None)
-    ids = {"link_id": str(link.pk), "top_up_id": str(top_up.pk), "hold_id": hold.body["hold"]}
-    return Tenant(wallet.workspace, ids, key)
 
 
 @pytest.fixture(autouse=True)
@@ -93,15 +34,6 @@ def alice() -> Tenant:
 @pytest.fixture
 def charlie() -> Tenant:
     return tenant("Charlie's Café")
-
-
-def ask(operation: str, *, by: Caller, subject: str, ids: dict[str, str]) -> Answer:
-    (method, path), way = DESCRIBED[operation], WAYS[operation]
-    path = path.format(subject=subject, **ids)
-    if way.names == "query":
-        path = f"{path}?subject={subject}&{way.query}"
-    body = way.body | ({"subject": subject} if way.names == "body" else {})
-    return by.send(method, path, body=json.dumps(body) if method == "POST" else "", headers={"Idempotency-Key": new_key()})
 
 
 def rows_of(workspace: Workspace) -> dict[str, list[Any]]:

@@ -100,6 +100,7 @@ _EVENTS_BODY = {
         policy=USE,
         requestBody=_EVENTS_BODY,
     ),
+    summary="Report uses",
 )
 def report_events(request: ApiRequest) -> HttpResponse:
     """Report uses as CloudEvents 1.0: one, a batch, or binary mode. 204 when all are charged, repeats included.

@@ -4,7 +4,7 @@ from typing import Annotated
 from uuid import UUID
 
 from django.db.models import Q
-from ninja import Query, Schema
+from ninja import Path, Query, Schema
 from pydantic import Field
 
 from usage.api.common import (
@@ -37,6 +37,8 @@ from workspaces.api.problems import NotFound
 from workspaces.models import Scope
 
 _ONCE = ("idempotency_key_required", "idempotency_conflict")
+
+HoldId = Annotated[UUID, Path(description="The hold's id, as placing it was answered.")]
 
 
 # ---------------------------------------------------------------- asking
@@ -114,7 +116,7 @@ class ExtendIn(Body):
     summary="Extend a hold",
 )
 @once(status=200)
-def extend_hold(request: ApiRequest, hold_id: UUID, body: ExtendIn) -> HoldOut:
+def extend_hold(request: ApiRequest, hold_id: HoldId, body: ExtendIn) -> HoldOut:
     """Set more aside for a use that goes on. A call gets as much as the money buys: read `held_quantity`."""
     wallet = wallet_of(request, body.subject)
     _hold_of(wallet, hold_id)
@@ -155,7 +157,7 @@ class CaptureOut(Schema):
     summary="Capture a hold",
 )
 @once(status=200)
-def capture_hold(request: ApiRequest, hold_id: UUID, body: CaptureIn) -> CaptureOut:
+def capture_hold(request: ApiRequest, hold_id: HoldId, body: CaptureIn) -> CaptureOut:
     """Charge what was used, and give the rest of the hold back. Late, after its expiry, the use is charged all the same."""
     wallet = wallet_of(request, body.subject)
     try:
@@ -191,7 +193,7 @@ class ReleasedOut(Schema):
     summary="Release a hold",
 )
 @once(status=200)
-def release(request: ApiRequest, hold_id: UUID, body: ReleaseIn) -> ReleasedOut:
+def release(request: ApiRequest, hold_id: HoldId, body: ReleaseIn) -> ReleasedOut:
     """Give the money back: the use did not happen."""
     hold = release_hold(_hold_of(wallet_of(request, body.subject), hold_id))
     return ReleasedOut(hold=hold.id, status=hold.status)
@@ -227,7 +229,7 @@ class WhoseIn(Schema):
     **operation(Scope.WALLET_READ, {200: StandingHoldOut}, refuses=("not_found", "invalid"), policy=USE),
     summary="Read a hold",
 )
-def get_hold(request: ApiRequest, hold_id: UUID, whose: Query[WhoseIn]) -> StandingHoldOut:
+def get_hold(request: ApiRequest, hold_id: HoldId, whose: Query[WhoseIn]) -> StandingHoldOut:
     """What was set aside, for what, and what became of it."""
     return _standing_out([_hold_of(wallet_of(request, whose.subject), hold_id)])[0]
 

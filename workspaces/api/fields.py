@@ -1,6 +1,7 @@
 """What requests and answers are made of: strict bodies, amounts, instants, subjects, pages. No float is ever accepted."""
 
 import re
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Annotated, Any, Generic, TypeVar
 
@@ -57,6 +58,11 @@ def _utc(moment: datetime) -> datetime:
         return moment.astimezone(UTC)
     except OverflowError:
         raise ValueError("That is outside the years 1 to 9999.") from None
+
+
+def one_of(choices: Iterable[str]) -> WithJsonSchema:
+    """Beside an enumeration's type: its values in the description, where a reference by its class's bare name would meet its namesakes."""
+    return WithJsonSchema({"type": "string", "enum": [str(choice) for choice in choices]})
 
 
 Text = Annotated[str, AfterValidator(_plain)]

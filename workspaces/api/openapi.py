@@ -10,9 +10,10 @@ from wallet_billing.problems import CONTENT_TYPE, problem_body
 from workspaces.api.problems import CODES
 
 JSON = "application/json"
+SHARED = "#/components/responses/"
 _RATE_HEADERS = {
     "RateLimit-Policy": {
-        "description": 'The key\'s quota and window in seconds: `"requests";q=6000;w=60`.',
+        "description": 'The key\'s quota, and its window in seconds: `"requests";q=6000;w=60`.',
         "schema": {"type": "string"},
     },
     "RateLimit": {"description": "What is left of it, and seconds until it begins anew.", "schema": {"type": "string"}},
@@ -25,38 +26,59 @@ _HEADERS_OF = {401: _CHALLENGE, 403: _CHALLENGE, 429: _RETRY_AFTER, 503: _RETRY_
 class DescribedApi(NinjaAPI):
     """django-ninja's API, with a description that a client can be written from."""
 
+    _described: OpenAPISchema | None = None
+
     def get_openapi_operation_id(self, operation: Operation) -> str:
         """The view's name: they are unique, and clients are named after them."""
         name: str = operation.view_func.__name__
         return name
 
     def get_openapi_schema(self, **options: Any) -> OpenAPISchema:
-        """The whole description. Made anew on each call: keep it."""
-        schema = super().get_openapi_schema(**options)
-        for path in schema["paths"].values():
-            for described in path.values():
-                _complete(described)
-        return schema
+        """The whole description. Made once: the operations never change while the process lives."""
+        if self._described is None:
+            self._described = super().get_openapi_schema(**options)
+            _complete(self._described)
+        return self._described
 
 
-def _complete(operation: dict[str, Any]) -> None:
-    codes, scope = operation.pop("x-problems", []), operation.get("x-scope")
-    for status, answer in operation["responses"].items():
-        if status >= 400:
-            _describe_refusals(answer, status=status, codes=[code for code in codes if CODES[code].status == status])
-        else:
-            answer["headers"] = dict(_RATE_HEADERS) if scope else {}
-    if scope:
-        operation["security"] = [{name: [scope] for name in entry} for entry in operation.get("security", [])]
-        operation["description"] = f"{operation.get('description', '')}\n\nScope: `{scope}`".strip()
+def _complete(schema: OpenAPISchema) -> None:
+    shared = schema["components"].setdefault("responses", {})
+    for methods in schema["paths"].values():
+        for operation in methods.values():
+            codes = operation.pop("x-problems", [])
+            operation["parameters"] = [_plain_parameter(parameter) for parameter in operation["parameters"]]
+            operation["responses"] = {
+                str(status): _refusal(shared, status=status, codes=[code for code in codes if CODES[code].status == status])
+                if status >= 400
+                else answer | {"headers": _RATE_HEADERS}
+                for status, answer in operation["responses"].items()
+            }
+            scope = operation.get("x-scope", "")
+            operation["security"] = [{name: [scope] for name in entry} for entry in operation.get("security", [])]
 
 
-def _describe_refusals(answer: dict[str, Any], *, status: int, codes: list[str]) -> None:
-    answer["description"] = " ".join(f"`{code}`: {CODES[code].meaning}" for code in codes)
-    answer["headers"] = _HEADERS_OF.get(status, {})
-    # ProblemOut as a document's reference; further members are allowed in it.
-    content = answer.pop("content")[JSON]
-    content["examples"] = {
-        code: {"value": problem_body(status=status, code=code, title=CODES[code].title, detail=CODES[code].meaning)} for code in codes
+def _refusal(shared: dict[str, Any], *, status: int, codes: list[str]) -> dict[str, str]:
+    """A reference to the answer for these codes, which is the same for many operations."""
+    name = "-or-".join(codes)
+    shared[name] = {
+        "description": " ".join(f"`{code}`: {CODES[code].meaning}" for code in codes),
+        "headers": _HEADERS_OF.get(status, {}),
+        "content": {CONTENT_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemOut"}, "examples": _examples(codes)}},
     }
-    answer["content"] = {CONTENT_TYPE: content}
+    return {"$ref": f"{SHARED}{name}"}
+
+
+def _examples(codes: list[str]) -> dict[str, Any]:
+    return {
+        code: {"value": problem_body(status=CODES[code].status, code=code, title=CODES[code].title, detail=CODES[code].meaning)}
+        for code in codes
+    }
+
+
+def _plain_parameter(parameter: dict[str, Any]) -> dict[str, Any]:
+    """What stands in an address is there or not: it is never null. Examples belong to the schema, where a list is right."""
+    schema = dict(parameter["schema"])
+    possible = [each for each in schema.pop("anyOf", []) if each != {"type": "null"}]
+    for each in possible:
+        schema = {**each, **schema}
+    return {name: value for name, value in parameter.items() if name != "examples"} | {"schema": schema}
