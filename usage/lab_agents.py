@@ -157,8 +157,14 @@ def _go_on(agent: Agent, busy: Intent, memory: Memory, text: str, *, wanted: Int
 def _ask_or_answer(intent: Intent, known: dict[str, str]) -> tuple[str, Memory]:
     missing = next((slot for slot in intent.slots if slot.name not in known), None)
     if missing is not None:
-        return missing.question.format(**known), Memory(intent.name, known)
-    return intent.answer.format(**known), Memory()
+        return _worded(missing.question, known), Memory(intent.name, known)
+    return _worded(intent.answer, known), Memory()
+
+
+def _worded(text: str, known: Mapping[str, str]) -> str:
+    """The sentence with what was learned in it; it may begin with what somebody wrote small."""
+    worded = text.format(**known)
+    return worded[0].upper() + worded[1:]
 
 
 def _at_a_loss(agent: Agent, memory: Memory) -> tuple[str, Memory]:
