@@ -9,6 +9,7 @@ from django.test import Client
 from django.utils import timezone
 
 from billing.tests.conftest import SignedIn, a_card, a_link
+from usage.models import Meter, UsageDay
 from wallet.ledger import post
 from wallet.models import PaymentLink, Wallet
 from wallet.tests.builders import DOLLAR, adjustment, charge, paid_top_up, promotion_of
@@ -72,6 +73,10 @@ def test_it_shows_balance_given_credit_and_pace(alices: Client, wallet: Wallet, 
     credited(wallet, 20)
     promotion_of(wallet, 3 * DOLLAR)
     charge(wallet, 7 * DOLLAR)
+    meter = Meter.objects.create(key="call_out", name="Outbound calls", unit="second", kind="call_out")
+    for days_ago in range(1, 8):
+        day = timezone.localtime(timezone=wallet.workspace.zone).date() - timedelta(days=days_ago)
+        UsageDay.objects.create(wallet=wallet, day=day, meter=meter, events=1, quantity=1, billed_quantity=1, amount_micros=DOLLAR)
     Wallet.objects.filter(pk=wallet.pk).update(held_micros=1 * DOLLAR)
 
     text = text_of(alices.get(page))
