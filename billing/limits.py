@@ -8,16 +8,15 @@ from dataclasses import dataclass
 from functools import cache
 from ipaddress import IPv6Address, IPv6Network, ip_address
 
-from django.conf import settings
 from django.http import HttpRequest
 from limits import RateLimitItem, RateLimitItemPerHour, RateLimitItemPerMinute
 from limits.errors import StorageError
-from limits.storage import RedisStorage
 from limits.strategies import SlidingWindowCounterRateLimiter
+
+from workspaces.api.limits import new_storage
 
 logger = logging.getLogger(__name__)
 
-REDIS_TIMEOUT_SECONDS = 1.0
 IPV6_LINE_BITS = 64
 
 
@@ -97,11 +96,4 @@ def client_address(request: HttpRequest) -> str:
 
 @cache
 def _limiter() -> SlidingWindowCounterRateLimiter:
-    storage = RedisStorage(
-        settings.REDIS_URL,
-        key_prefix="limits",
-        wrap_exceptions=True,
-        socket_connect_timeout=REDIS_TIMEOUT_SECONDS,
-        socket_timeout=REDIS_TIMEOUT_SECONDS,
-    )
-    return SlidingWindowCounterRateLimiter(storage)
+    return SlidingWindowCounterRateLimiter(new_storage())

@@ -2,7 +2,8 @@
 
 from django.urls import include, path
 
-from billing.views import add_balance, automatic, cards, history, links, overview, public, receipts, reference, top_ups, workspaces
+from billing.api_reference import api_reference
+from billing.views import add_balance, automatic, cards, history, links, overview, public, receipts, top_ups, workspaces
 
 app_name = "billing"
 
@@ -28,7 +29,7 @@ of_one_workspace = [
 urlpatterns = [
     path("workspaces/new", workspaces.create_workspace, name="create_workspace"),
     path("w/<str:public_id>/", include(of_one_workspace)),
-    path("docs/api", reference.api_reference, name="api_reference"),
+    path("docs/api", api_reference, name="api_reference"),
     path("pay/<str:token>", public.pay, name="pay"),
     path("pay/<str:token>/return", public.pay_return, name="pay_return"),
 ]

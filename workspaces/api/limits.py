@@ -89,7 +89,12 @@ def _count(name: str, *, seconds: int) -> int | None:
 
 @cache
 def storage() -> RedisStorage:
-    """Redis, asked once and not waited for long."""
+    """Where the API's requests are counted; one pool of connections for the process."""
+    return new_storage()
+
+
+def new_storage() -> RedisStorage:
+    """Redis as every limit asks it: once, and not waited for long. The pay pages count in it too."""
     pool = redis.ConnectionPool.from_url(
         settings.REDIS_URL,
         socket_connect_timeout=REDIS_TIMEOUT_SECONDS,
