@@ -203,7 +203,8 @@ def _months(wallet: Wallet, *, today: date, zone: ZoneInfo) -> list[Month]:
     """The months on offer, newest first: from the wallet's first day, or the first use that it took over, to now."""
     opened = timezone.localtime(wallet.created_at, zone).date()
     first = min(opened, first_day_of_use(wallet) or opened).replace(day=1)
-    months, month = [], today.replace(day=1)
+    months: list[Month] = []
+    month = today.replace(day=1)
     while month >= first and len(months) < MONTHS_OFFERED:
         months.append(Month(f"{month:%Y-%m}", month))
         month = _before(month)

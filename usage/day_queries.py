@@ -31,7 +31,7 @@ def days_of_use(wallet: Wallet, *, since: date, until: date) -> list[DayUse]:
         .order_by("day", "meter_id", "is_late")
         .values_list("day", "meter_id", "meter__name", "meter__unit", "meter__kind", "is_late", "events", "quantity", "amount_micros")
     )
-    return [DayUse(day, meter, name, unit, MeterKind(kind), *rest) for day, meter, name, unit, kind, *rest in rows]
+    return [DayUse(day, meter, name, unit, MeterKind(kind), late, *sums) for day, meter, name, unit, kind, late, *sums in rows]
 
 
 def first_day_of_use(wallet: Wallet) -> date | None:

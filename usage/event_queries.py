@@ -93,13 +93,14 @@ def _walk(wallet: Wallet, trail: Trail, *, after_seq: int, before_seq: int | Non
     events = Event.objects.filter(wallet=wallet, transfer_seq__gt=after_seq, **{trail.column: trail.value}).exclude(**{trail.column: ""})
     if before_seq is not None:
         events = events.filter(transfer_seq__lt=before_seq)
-    return list(events.order_by("-transfer_seq").values_list("transfer_seq", "meter_id")[:depth])
+    rows = events.order_by("-transfer_seq").values_list("transfer_seq", "meter_id")[:depth]
+    return [(seq, meter) for seq, meter in rows if seq is not None]
 
 
 def seqs_of_keys(wallet: Wallet, keys: Collection[UUID | str]) -> list[int]:
     """The ledger's rows of the events with these keys."""
     events = Event.objects.filter(wallet=wallet, key__in=list(keys), transfer_seq__isnull=False)
-    return list(events.values_list("transfer_seq", flat=True))
+    return [seq for seq in events.values_list("transfer_seq", flat=True) if seq is not None]
 
 
 def seqs_of_event_id(wallet: Wallet, text: str) -> list[int]:

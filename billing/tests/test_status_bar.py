@@ -1,6 +1,7 @@
 """The status bar: on every page of the app, with the way out for those who may take it."""
 
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 from unittest.mock import patch
 from zoneinfo import ZoneInfo
 
@@ -75,7 +76,7 @@ def spend(wallet: Wallet, dollars: dict[int, int], *, cents: bool = False) -> No
         )
 
 
-def standing(wallet: Wallet, *, dollars: int, at: datetime = NOON, **changes: object) -> StatusBar | None:
+def standing(wallet: Wallet, *, dollars: int, at: datetime = NOON, **changes: Any) -> StatusBar | None:
     """The bar of a wallet that has had money and has so much now."""
     Wallet.objects.filter(pk=wallet.pk).update(**{"balance_micros": dollars * DOLLAR, "last_seq": 9, **changes})
     wallet.refresh_from_db()
@@ -101,7 +102,7 @@ def test_it_warns_before_the_money_runs_out(wallet: Wallet, spent: dict[int, int
 
     bar = standing(wallet, dollars=dollars)
 
-    assert (bar.title, bar.tone, bar.text) == (title, "warn", text) if title else bar is None
+    assert (bar and (bar.title, bar.tone, bar.text)) == ((title, "warn", text) if title else None)
 
 
 def test_it_does_not_warn_of_little_money_that_lasts(wallet: Wallet) -> None:
@@ -134,7 +135,7 @@ def test_it_names_the_day_where_the_grace_time_ends_tomorrow(wallet: Wallet) -> 
     ],
     ids=["the grace time is over", "the overdraft is used up"],
 )
-def test_it_says_that_all_calls_are_paused(wallet: Wallet, changes: dict[str, object]) -> None:
+def test_it_says_that_all_calls_are_paused(wallet: Wallet, changes: dict[str, Any]) -> None:
     bar = standing(wallet, dollars=-1, **changes)
 
     assert bar

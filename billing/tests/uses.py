@@ -32,7 +32,9 @@ def event(
     wallet: Wallet, meter: str = "call_out", *, event_id: str = "", at: datetime | None = None, source: str = SOURCE, **data: Any
 ) -> CloudEvent:
     """An event of 62 seconds to a number in North America, unless told otherwise."""
-    given = {"duration_seconds": 62} if meter.startswith("call") and "quantity" not in data and "answered" not in data else {}
+    given: dict[str, Any] = (
+        {"duration_seconds": 62} if meter.startswith("call") and "quantity" not in data and "answered" not in data else {}
+    )
     if meter in ("call_out", "message_out"):
         given["to"] = "+14155550142"
     return CloudEvent(
