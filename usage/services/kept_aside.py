@@ -1,6 +1,7 @@
 """Events that were kept aside: replayed once what was wrong is mended, or discarded with a reason."""
 
 from dataclasses import dataclass
+from uuid import UUID
 
 from django.db import transaction
 from django.utils import timezone
@@ -68,6 +69,6 @@ def _name_event(kept: KeptEvent, event: CloudEvent, outcome: Outcome) -> Replay:
     """From here on check_books asks for that event whenever it looks for what was lost."""
     workspace = workspaces_of_subjects([event.subject], within=kept.reach)[event.subject]
     kept.status, kept.resolution, kept.resolved_at = KeptEvent.Status.REPLAYED, outcome.taken.value, timezone.now()
-    kept.wallet_id, kept.key = workspace.pk, identity(event.source, event.id)
+    kept.wallet_id, kept.key = workspace.pk, UUID(identity(event.source, event.id))
     kept.save(update_fields=["status", "resolution", "resolved_at", "wallet", "key"])
     return Replay(kept, outcome)

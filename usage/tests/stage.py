@@ -18,6 +18,7 @@ from usage.services.prices import Terms, open_default_card, publish_rates
 from wallet.ledger import post
 from wallet.models import Account, Transfer, Wallet
 from wallet.tests.builders import adjustment, entry, make_wallet
+from workspaces.models import Workspace
 from workspaces.tests.api_caller import Answer, Caller, caller, new_key
 
 CENT, DOLLAR = 10_000, 1_000_000
@@ -118,6 +119,10 @@ class Metering:
         if more:
             taken = entry(-more, kind="adjustment", debit=Account.WALLET, credit=Account.ADJUSTMENTS)
             post(self.wallet.pk, [adjustment(more) if more > 0 else taken])
+
+    def call_it(self, external_id: str) -> None:
+        """The platform's own id for the workspace, from now on."""
+        Workspace.objects.filter(pk=self.wallet.pk).update(external_id=external_id)
 
     def change(self, **columns: Any) -> None:
         """Set columns of the wallet's row, as an operator or as time would."""

@@ -46,8 +46,7 @@ def test_it_takes_all_three_modes(metering: Metering) -> None:
 
 
 def test_it_finds_the_workspace_by_the_platforms_own_id(metering: Metering) -> None:
-    metering.wallet.workspace.external_id = "customer-1042"
-    metering.wallet.workspace.save(update_fields=["external_id"])
+    metering.call_it("customer-1042")
     event = metering.event()
 
     assert metering.report(event, {**event, "subject": "customer-1042"}).status == 204
