@@ -279,6 +279,9 @@ def disputes_since(moment: datetime) -> Iterator[DisputeState]:
 
 def verify_webhook(body: bytes, *, signature: str) -> IncomingEvent:
     """The event in a webhook's raw body, once one of our secrets signed it. Raises: BadSignature; ValueError where it is no event."""
+    if not signature.isascii():
+        # Stripe's own are; the SDK would fail on comparing it.
+        raise BadSignature("The signature is not ASCII.")
     for secret in settings.STRIPE_WEBHOOK_SECRETS:
         try:
             stripe.WebhookSignature.verify_header(body, signature, secret, SIGNATURE_AGE_SECONDS_MAX)

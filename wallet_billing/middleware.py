@@ -14,7 +14,7 @@ import redis
 import structlog
 from django.conf import settings
 from django.db import InterfaceError, OperationalError
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 
 from wallet_billing.problems import problem
@@ -125,6 +125,19 @@ class SecureAnswers:
         # Nothing here is for a shared cache, nor for the next person at the same browser. Static files say otherwise themselves.
         response.headers.setdefault("Cache-Control", "no-store")
         return response
+
+
+class NoNul:
+    """Answers 404 for an address with a NUL in it: none of ours has one, and PostgreSQL refuses to look for it."""
+
+    def __init__(self, get_response: Handler) -> None:
+        self._get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Only passes on what can be looked for. The API says in its own way what it does not find."""
+        if "\0" in request.path and not is_for_machines(request):
+            raise Http404
+        return self._get_response(request)
 
 
 class Unavailable:

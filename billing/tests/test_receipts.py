@@ -144,3 +144,9 @@ def test_it_writes_whole_yen(alice: User, workspace: Workspace) -> None:
 
     assert receipt.amount == "¥2,000"
     assert "¥2,000" in text_of(receipt_pdf(receipt))
+
+
+@pytest.mark.parametrize("number", ["%00", "W-%00", "☃", "x" * 300])
+def test_it_finds_no_receipt_by_what_is_no_number(alices: Client, paid: TopUp, page: str, number: str) -> None:
+    for ending in ("", ".pdf"):
+        assert alices.get(f"{page}/receipts/{number}{ending}").status_code == 404

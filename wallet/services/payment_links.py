@@ -140,10 +140,13 @@ def email_payment_link(link: PaymentLink, *, recipient: str) -> None:
 
 @transaction.atomic
 def mark_withdrawn(link: PaymentLink) -> None:
-    """Close the link for new payers, and have the sweep end its session if nobody else does. What was paid is still credited."""
-    if PaymentLink.objects.filter(pk=link.pk, used_at=None, withdrawn_at=None).update(withdrawn_at=Now()):
-        for attempts in (link.top_ups, link.card_setups):
-            attempts.filter(next_check_at__isnull=False).update(next_check_at=Now())
+    """Close the link for new payers, and have the sweep end its session if nobody else does. What was paid is still credited.
+
+    Locks: top-up, then the link's own row: a credit takes them in the same order.
+    """
+    for attempts in (link.top_ups, link.card_setups):
+        attempts.filter(next_check_at__isnull=False).update(next_check_at=Now())
+    PaymentLink.objects.filter(pk=link.pk, used_at=None, withdrawn_at=None).update(withdrawn_at=Now())
     link.refresh_from_db(fields=["withdrawn_at", "used_at"])
 
 

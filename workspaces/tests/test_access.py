@@ -176,3 +176,9 @@ def _address(name: str, public_id: str) -> str:
 
 def _without_tokens(response: HttpResponse) -> str:
     return re.sub(r'"X-CSRFToken": "\w+"', "", response.content.decode())
+
+
+@pytest.mark.parametrize("public_id", ["%00", "ws_%00", "☃", "x" * 300])
+def test_it_answers_404_for_what_is_no_id(alice: User, signed_in: Browser, public_id: str) -> None:
+    for page in ("settings", "settings/members"):
+        assert signed_in(alice).get(f"/w/{public_id}/{page}").status_code == 404
