@@ -23,6 +23,8 @@ from wallet.money import (
     format_money,
     from_minor,
     parse_amount,
+    plain_decimal,
+    round_together,
     symbol,
     to_minor,
 )
@@ -273,3 +275,31 @@ def test_it_divides_by_nothing_less_than_one(divisor: int) -> None:
     for divide in (divide_half_up, divide_ceiling):
         with pytest.raises(MoneyError):
             divide(1, divisor=divisor)
+
+
+@pytest.mark.parametrize(
+    ("amounts", "rounded"),
+    [
+        ([4_166] * 4, [10_000, 10_000, 0, 0]),  # 1.67 cents are two; the first among equals get them
+        ([9_999, 1], [10_000, 0]),
+        ([4_999], [0]),
+        ([5_000], [10_000]),
+        ([12_345_678, 0, 4_322], [12_350_000, 0, 0]),
+        ([], []),
+    ],
+)
+def test_it_rounds_amounts_so_that_they_add_up(amounts: list[int], rounded: list[int]) -> None:
+    assert round_together(amounts, currency="usd") == rounded
+
+
+@given(st.lists(st.integers(0, 10**12), max_size=12))
+def test_it_rounds_no_amount_by_a_whole_coin(amounts: list[int]) -> None:
+    rounded = round_together(amounts, currency="usd")
+
+    assert sum(rounded) == divide_half_up(sum(amounts), divisor=10_000) * 10_000
+    assert all(abs(shown - exact) < 10_000 for shown, exact in zip(rounded, amounts, strict=True))
+
+
+@pytest.mark.parametrize(("micros", "written"), [(0, "0.000000"), (-16_500, "-0.016500"), (-1, "-0.000001"), (10**15, "1000000000.000000")])
+def test_it_writes_plain_decimals_for_programs(micros: int, written: str) -> None:
+    assert plain_decimal(micros) == written
