@@ -166,7 +166,7 @@ class _Batch:
                 amount_micros=rated.amount_micros,
                 transfer_seq=self._enter(use, rated),
                 hold_id=use.hold_id,
-                agent=use.event.data.agent,
+                agent=use.agent,
                 number=use.destination,
                 own_number=use.own_number,
                 api_key=self.api_key,

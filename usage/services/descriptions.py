@@ -8,7 +8,7 @@ DESCRIPTION_MAX = 300
 def describe(use: Use) -> str:
     """`+14155550142 · Sales agent · 4 min 12 s`: with whom, by which agent, how much."""
     data = use.event.data
-    parts = (use.destination, data.agent, data.description, _amount(use))
+    parts = (use.destination, use.agent, data.description, _amount(use))
     return " · ".join(part for part in parts if part)[:DESCRIPTION_MAX] or use.meter.name
 
 

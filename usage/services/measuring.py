@@ -59,6 +59,7 @@ class Use:
     quantity: int
     destination: str
     own_number: str
+    agent: str
     hold_id: str | None
 
     @property
@@ -89,6 +90,7 @@ def measure(index: int, event: CloudEvent, *, workspace: Workspace | None, meter
         quantity=_quantity_of(data, meter),
         destination=other_side,
         own_number=own_number,
+        agent=data.agent.strip(),
         hold_id=_hold_of(data.hold),
     )
 

@@ -142,6 +142,11 @@ def test_it_refuses_words_that_no_page_shows(data: dict[str, str]) -> None:
     assert refused("ai_task", **data) == "bad_data"
 
 
+def test_it_knows_an_agent_with_blanks_around_it() -> None:
+    """Its budget is found by its name."""
+    assert measured("ai_task", agent=" Sales agent ").agent == "Sales agent"
+
+
 def test_it_reads_the_id_of_a_hold_in_any_spelling() -> None:
     hold = "5b0c2f9d-41d7-4a3e-86a1-f20c41d741d7"
 
