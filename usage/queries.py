@@ -1,13 +1,16 @@
 """What pages, the gate and the API read of usage. Every query starts from one wallet; nothing here writes."""
 
+from collections.abc import Collection
 from datetime import date, datetime, timedelta
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from django.db import connection
 from django.db.models import Sum
 
-from usage.models import Budget, BudgetMonth, Meter, UsageDay
+from usage.models import Budget, BudgetMonth, HoldTerms, Meter, UsageDay
 from wallet.models import Wallet
+from workspaces.queries import key_prefixes_of
 
 BUDGETS_SHOWN_MAX = 500
 
@@ -34,6 +37,17 @@ def budgets_of(wallet: Wallet) -> list[tuple[Budget, int]]:
     spent = dict(BudgetMonth.objects.filter(wallet=wallet, month=month).values_list("budget_id", "spent_micros"))
     budgets = Budget.objects.filter(wallet=wallet).order_by("scope", "value")[:BUDGETS_SHOWN_MAX]
     return [(budget, spent.get(budget.pk, 0)) for budget in budgets]
+
+
+def holds_out_of_reach(workspace_id: int, hold_ids: Collection[UUID]) -> set[UUID]:
+    """Those of these holds that no key of the workspace placed: the platform's own, and the Lab's.
+
+    A customer may see them and not resolve them: the platform would be told that its use was paid for already.
+    """
+    terms = HoldTerms.objects.filter(wallet_id=workspace_id, hold_id__in=hold_ids)
+    placed_by = dict(terms.values_list("hold_id", "api_key"))
+    own = key_prefixes_of(workspace_id, set(placed_by.values()))
+    return {hold_id for hold_id, prefix in placed_by.items() if prefix not in own}
 
 
 def month_of(moment: datetime, *, zone: ZoneInfo) -> date:

@@ -69,6 +69,11 @@ def api_key_of_hash(secret_sha256: str) -> ApiKey | None:
     return ApiKey.objects.filter(secret_sha256=secret_sha256).first()
 
 
+def key_prefixes_of(workspace_id: int, prefixes: Collection[str]) -> set[str]:
+    """Those of these beginnings of keys that are of keys which the workspace has, or had."""
+    return set(ApiKey.objects.filter(workspace_id=workspace_id, prefix__in=prefixes).values_list("prefix", flat=True))
+
+
 def is_external_id(text: str) -> bool:
     """Whether a platform's own id can look like that: it stands in addresses, and is never taken for one of ours."""
     return _EXTERNAL_ID.fullmatch(text) is not None and not text.startswith(PUBLIC_ID_PREFIX)

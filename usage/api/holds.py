@@ -23,6 +23,7 @@ from usage.api.common import (
 from usage.cloud_events import QUANTITY_MAX
 from usage.errors import NotAllowed, Overloaded
 from usage.models import HoldTerms, Meter
+from usage.queries import holds_out_of_reach
 from usage.services.holds import Captured, HeldUse, UseRequest, capture_use, extend_use, hold_for_use
 from usage.services.ingestion import Reporter
 from wallet.api import wallet_of
@@ -119,7 +120,7 @@ class ExtendIn(Body):
 def extend_hold(request: ApiRequest, hold_id: HoldId, body: ExtendIn) -> HoldOut:
     """Set more aside for a use that goes on. A call gets as much as the money buys: read `held_quantity`."""
     wallet = wallet_of(request, body.subject)
-    _hold_of(wallet, hold_id)
+    _own_hold_of(request, wallet, hold_id)
     try:
         held = extend_use(wallet.pk, hold_id, by_quantity=body.by_quantity)
     except NotAllowed as error:
@@ -162,7 +163,7 @@ def capture_hold(request: ApiRequest, hold_id: HoldId, body: CaptureIn) -> Captu
     wallet = wallet_of(request, body.subject)
     try:
         reporter = Reporter(request.auth.workspace_id, request.auth.prefix)
-        captured = capture_use(_hold_of(wallet, hold_id), quantity=body.quantity, reporter=reporter)
+        captured = capture_use(_own_hold_of(request, wallet, hold_id), quantity=body.quantity, reporter=reporter)
     except Overloaded as error:
         raise Busy from error
     wallet.refresh_from_db()
@@ -195,7 +196,7 @@ class ReleasedOut(Schema):
 @once(status=200)
 def release(request: ApiRequest, hold_id: HoldId, body: ReleaseIn) -> ReleasedOut:
     """Give the money back: the use did not happen."""
-    hold = release_hold(_hold_of(wallet_of(request, body.subject), hold_id))
+    hold = release_hold(_own_hold_of(request, wallet_of(request, body.subject), hold_id))
     return ReleasedOut(hold=hold.id, status=hold.status)
 
 
@@ -260,6 +261,14 @@ def list_holds(
 def _hold_of(wallet: Wallet, hold_id: UUID) -> Hold:
     hold = Hold.objects.filter(wallet=wallet, id=hold_id).first()
     if hold is None:
+        raise NotFound
+    return hold
+
+
+def _own_hold_of(request: ApiRequest, wallet: Wallet, hold_id: UUID) -> Hold:
+    """The hold, for changing it: a workspace's key reaches those alone that a key of the workspace placed."""
+    hold = _hold_of(wallet, hold_id)
+    if request.auth.workspace_id is not None and holds_out_of_reach(request.auth.workspace_id, [hold.id]):
         raise NotFound
     return hold
 

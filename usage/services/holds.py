@@ -18,14 +18,13 @@ from usage.queries import database_time
 from usage.rating import Rate, affordable_quantity, rate_use
 from usage.services.budgets import tightest_room
 from usage.services.gate import Answer, ask_gate, grace_is_over, longest, standing_reason
-from usage.services.ingestion import Outcome, Reporter, take_events
+from usage.services.ingestion import HOLD_SOURCE, Outcome, Reporter, take_events
 from usage.services.prices import current_prices, rate_of_id
 from wallet.errors import AlreadyResolved, IdempotencyConflict
 from wallet.ledger import lock_wallet
 from wallet.models import Hold, Wallet
 from wallet.services.holds import expire_hold, extend_hold, locked_open_hold, place_hold
 
-HOLD_SOURCE = "/holds"
 CALL_SECONDS_HELD = 600
 """What is set aside for a call whose length nobody knows: ten minutes, or what the money buys; extend it to go on."""
 LIFETIME_AFTER_USE = timedelta(minutes=30)

@@ -3,10 +3,11 @@
 A batch may span any number of wallets; it is priced and posted in one transaction with a fixed number of statements.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from hashlib import sha256
+from uuid import UUID
 
 from django.db import OperationalError, connection, transaction
 from django.utils import timezone
@@ -14,11 +15,17 @@ from django.utils import timezone
 from usage.cloud_events import Parsed, attributes_of
 from usage.errors import Overloaded
 from usage.models import KeptEvent
+from usage.queries import holds_out_of_reach
 from usage.services.charging import charge_uses
 from usage.services.measuring import BadUse, Received, Use, measure
 from usage.services.prices import current_prices
 from workspaces.queries import workspaces_of_subjects
 
+HOLD_SOURCE, LAB_SOURCE = "/holds", "/lab"
+OWN_SOURCES = (HOLD_SOURCE, LAB_SOURCE)
+"""What the product reports itself: the captures of holds, and live use of the Lab."""
+HOLD_OUT_OF_REACH = BadUse("hold_out_of_reach", "This hold was placed by the platform, which alone reports what was used under it.")
+SOURCE_TAKEN = BadUse("source_taken", f"The sources {' and '.join(OWN_SOURCES)} are this product's own. Report under a source of yours.")
 TRIES_MAX = 3
 """How often a batch is tried again after a deadlock or a lock that did not come, before the sender is asked to (faults: C11)."""
 
@@ -81,7 +88,7 @@ def take_over_events(parsed: Sequence[Parsed], *, reporter: Reporter) -> list[Ou
 
 def _take(parsed: Sequence[Parsed], reporter: Reporter, received: Received, *, taken_over: bool = False) -> list[Outcome]:
     outcomes = {index: Outcome(index, Taken.KEPT_ASIDE, one.code, one.reason) for index, one in enumerate(parsed) if one.event is None}
-    uses, faults = _measured(parsed, reporter, received)
+    uses, faults = _within_reach(*_measured(parsed, reporter, received), reporter)
     for index, fault in (faults | charge_uses(uses, api_key=reporter.api_key, taken_over=taken_over)).items():
         outcomes[index] = _outcome(index, fault)
     _keep_aside(parsed, [one for one in outcomes.values() if one.taken is Taken.KEPT_ASIDE], reporter)
@@ -103,6 +110,27 @@ def _measured(parsed: Sequence[Parsed], reporter: Reporter, received: Received) 
         except BadUse as error:
             faults[index] = error
     return uses, faults
+
+
+def _within_reach(uses: list[Use], faults: dict[int, BadUse | None], reporter: Reporter) -> tuple[list[Use], dict[int, BadUse | None]]:
+    """A workspace's own key neither resolves the platform's holds nor takes the names that the product's own reports have.
+
+    Its customer would otherwise report nothing for a call, and the platform's true report came too late.
+    """
+    if reporter.workspace_id is None:
+        return uses, faults
+    named = {UUID(use.hold_id) for use in uses if use.hold_id is not None}
+    foreign = {hold_id.hex for hold_id in holds_out_of_reach(reporter.workspace_id, named)} if named else set()
+    refused = {use.index: fault for use in uses if (fault := _out_of_reach(use, foreign)) is not None}
+    return [use for use in uses if use.index not in refused], faults | refused
+
+
+def _out_of_reach(use: Use, foreign: Collection[str]) -> BadUse | None:
+    if use.hold_id in foreign:
+        return HOLD_OUT_OF_REACH
+    # A capture is reported under its hold's id, and names it.
+    is_capture = use.event.source == HOLD_SOURCE and use.hold_id is not None and use.event.id == str(UUID(use.hold_id))
+    return SOURCE_TAKEN if use.event.source in OWN_SOURCES and not is_capture else None
 
 
 def _outcome(index: int, fault: BadUse | None) -> Outcome:

@@ -17,7 +17,7 @@ from usage.queries import units_this_month
 from usage.rating import rate_use
 from usage.services.gate import ask_gate
 from usage.services.holds import HeldUse, UseRequest, capture_use, hold_for_use
-from usage.services.ingestion import Reporter, take_events
+from usage.services.ingestion import LAB_SOURCE, Reporter, take_events
 from usage.services.prices import current_prices
 from wallet.errors import AlreadyResolved, HoldExpired
 from wallet.models import Hold, Wallet
@@ -25,7 +25,6 @@ from wallet.services.holds import release_hold
 
 logger = structlog.get_logger(__name__)
 
-LAB_SOURCE = "/lab"
 LAB_METERS: dict[str, str] = {LabRun.Kind.CHAT: "chat_lab", LabRun.Kind.VOICE: "voice_lab"}
 INBOUND_METER = "call_in"
 """The lab's meter names one live meter, that of outbound calls; an inbound call is counted on this one."""
