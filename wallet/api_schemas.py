@@ -6,7 +6,7 @@ from uuid import UUID
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from ninja import Schema
-from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, JsonValue, WithJsonSchema, model_validator
 
 from wallet.models import Origin, PaymentLink, TopUp
 from wallet.money import CURRENCIES
@@ -61,6 +61,7 @@ class WorkspaceIn(Body):
         max_length=254,
         description="Who is to manage it: gets an invitation by e-mail, if nobody is in it yet. Without, this API alone runs it.",
         examples=["owner@acme.example"],
+        json_schema_extra={"format": "email"},
     )
 
 
@@ -105,8 +106,16 @@ class TransactionOut(Schema):
     posted_at: Instant = Field(description="When it was booked; never falls as seq rises.")
 
 
+_WHAT_GOES_TOGETHER: list[JsonValue] = [
+    {"properties": {"purpose": {"const": "pay"}, "amount_micros": {"type": "integer"}}, "required": ["amount_micros"]},
+    {"properties": {"purpose": {"const": "connect_card"}, "amount_micros": {"type": "null"}}},
+]
+
+
 class LinkIn(Body):
     """A payment link to make."""
+
+    model_config = ConfigDict(json_schema_extra={"oneOf": _WHAT_GOES_TOGETHER})
 
     purpose: Literal["pay", "connect_card"] = Field(description="`pay` an amount, or `connect_card` for automatic payments.")
     amount_micros: AmountMicros | None = Field(
