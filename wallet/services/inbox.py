@@ -109,10 +109,12 @@ def _finish(event: WebhookEvent, effect: Effect | None) -> None:
 
 
 def _bury(event: WebhookEvent) -> None:
-    WebhookEvent.objects.filter(pk=event.pk, status=WebhookEvent.Status.RECEIVED).update(
+    """Not before it is due: the last attempt may still be under way, and what it does must be kept."""
+    buried = WebhookEvent.objects.filter(pk=event.pk, status=WebhookEvent.Status.RECEIVED, next_attempt_at__lte=Now()).update(
         status=WebhookEvent.Status.DEAD, next_attempt_at=None
     )
-    alert("webhook_event_dead", webhook_event=event.pk, type=event.type, error=event.last_error)
+    if buried:
+        alert("webhook_event_dead", webhook_event=event.pk, type=event.type, error=event.last_error)
 
 
 # ---------------------------------------------------------------- what each kind of event means
