@@ -1,6 +1,6 @@
 """Two made-up customers to look at: one with five weeks of history, one that has only just begun. Never part of a real book.
 
-Everything is posted through the ledger, and each credit has its top-up and receipt, so that check_books holds of it.
+Uses are reported like any other and each credit has its top-up and receipt, so that check_books holds of it.
 """
 
 import hmac
@@ -8,13 +8,14 @@ from base64 import b32encode
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from random import Random
-from uuid import UUID
 
 from django.conf import settings
 from django.db import connection, transaction
 from django.utils import timezone
 
-from billing.demo_usage import Use, made_up_uses
+from billing.demo_usage import made_up_uses
+from usage.cloud_events import made_here
+from usage.services.ingestion import Reporter, Taken, take_over_events
 from wallet.ledger import Entry, post
 from wallet.models import Account, Kind, Origin, Promotion, TopUp, Wallet
 from wallet.money import MICROS
@@ -24,6 +25,8 @@ from workspaces.services import add_user, create_workspace
 
 DAYS = 36
 TOP_UP_BELOW_MICROS, TOP_UP_MICROS = 4 * MICROS, 25 * MICROS
+USES_AT_ONCE = 8
+"""Few enough that no batch spends what is left."""
 GIFT_MICROS = 5 * MICROS
 
 
@@ -78,18 +81,18 @@ def _workspace(name: str, time_zone: str, people: dict[Role, User], *, with_hist
 
 
 def _fill(wallet: Wallet, *, requested_by: User) -> None:
-    """Five weeks of use, topped up whenever it ran low."""
+    """Five weeks of use, reported as a platform would, and topped up whenever it ran low."""
     dice = Random(20)  # noqa: S311 -- made-up calls, the same on every installation; nothing here is a secret
     begin = timezone.now() - timedelta(days=DAYS)
     post(wallet.pk, [_gift(wallet, begin)])
-    balance_micros, entries = GIFT_MICROS, []
-    for number, use in enumerate(made_up_uses(dice, zone=wallet.workspace.zone, begin=begin, days=DAYS)):
-        if balance_micros < TOP_UP_BELOW_MICROS:
-            entries.append(_top_up(wallet, use.ended_at - timedelta(seconds=20), requested_by=requested_by))
-            balance_micros += TOP_UP_MICROS
-        entries.append(_charge(use, number, dice))
-        balance_micros -= use.cost_micros
-    post(wallet.pk, entries)
+    uses = made_up_uses(dice, subject=wallet.workspace.public_id, zone=wallet.workspace.zone, begin=begin, days=DAYS)
+    for start in range(0, len(uses), USES_AT_ONCE):
+        some = uses[start : start + USES_AT_ONCE]
+        outcomes = take_over_events([made_here(use.event) for use in some], reporter=Reporter(workspace_id=wallet.pk))
+        assert all(outcome.taken is Taken.CHARGED for outcome in outcomes), "The default prices know every demo use."
+        wallet.refresh_from_db()
+        if wallet.balance_micros < TOP_UP_BELOW_MICROS:
+            post(wallet.pk, [_top_up(wallet, some[-1].ended_at, requested_by=requested_by)])
     Wallet.objects.filter(pk=wallet.pk).update(created_at=begin)
 
 
@@ -141,18 +144,4 @@ def _top_up(wallet: Wallet, when: datetime, *, requested_by: User) -> Entry:
         happened_at=when,
         idempotency_key=f"top-up:{top_up.pk}",
         posted_at=when,
-    )
-
-
-def _charge(use: Use, number: int, dice: Random) -> Entry:
-    return Entry(
-        debit=Account.WALLET,
-        credit=Account.USAGE_REVENUE,
-        amount_micros=use.cost_micros,
-        kind=use.kind,
-        reference=str(UUID(int=dice.getrandbits(128), version=4)),
-        description=f"{use.kind.label} · {use.what}",
-        happened_at=use.happened_at,
-        idempotency_key=f"demo:{number}",
-        posted_at=use.ended_at,
     )

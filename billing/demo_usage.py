@@ -1,92 +1,73 @@
-"""Made-up calls, messages and AI tasks for the demo workspace. Numbers are of ranges kept for fiction; prices are not anyone's."""
+"""Made-up calls, messages and AI tasks for the demo workspace, as a platform would report them. Numbers are of ranges kept for fiction."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import count
 from random import Random
 from zoneinfo import ZoneInfo
 
 from django.utils import timezone
 
-from usage.kinds import UsageKind
-from wallet.money import divide_half_up
+from usage.cloud_events import CloudEvent, UseData
 
+SOURCE = "/demo"
 BUSY_HOURS = (8, 9, 9, 10, 10, 10, 11, 11, 13, 14, 14, 15, 15, 16, 17, 18)
-WEIGHTS = {
-    UsageKind.CALL_OUT: 34,
-    UsageKind.CALL_IN: 28,
-    UsageKind.MESSAGE_OUT: 18,
-    UsageKind.MESSAGE_IN: 4,
-    UsageKind.AI_TASK: 16,
-}
-SECOND_MICROS = {UsageKind.CALL_OUT: 1_150, UsageKind.CALL_IN: 625}
-"""By the second: $0.069 and $0.0375 a minute."""
-SEGMENT_MICROS = {UsageKind.MESSAGE_OUT: 7_900, UsageKind.MESSAGE_IN: 1_200}
-THOUSAND_TOKENS_MICROS = 4_250
+METERS = ("call_out", "call_in", "message_out", "message_in", "ai_task", "voice_lab", "chat_lab")
+WEIGHTS = (34, 28, 18, 4, 16, 2, 2)
 
 AGENTS = {
-    UsageKind.CALL_OUT: ("Sales agent", "Viewing reminders", "Listing follow-up"),
-    UsageKind.CALL_IN: ("Reception", "After-hours desk"),
+    "call_out": ("Sales agent", "Viewing reminders", "Listing follow-up"),
+    "call_in": ("Reception", "After-hours desk"),
+    "message_out": ("Viewing reminders", "Sales agent"),
+    "message_in": ("Reception",),
 }
 TASKS = ("Lead summary", "Call notes", "Listing description", "Offer comparison")
-EXCHANGES = ("+1 212 555", "+1 646 555", "+1 718 555", "+1 914 555", "+1 201 555")
+EXCHANGES = ("+1212555", "+1646555", "+1718555", "+1914555", "+1201555")
+OWN_NUMBERS = ("+12125550100", "+12125550101")
 
 
 @dataclass(frozen=True)
 class Use:
-    """One use, before it is booked."""
+    """One use, and when it was over: it is reported then."""
 
-    kind: UsageKind
-    what: str
-    cost_micros: int
-    happened_at: datetime
+    event: CloudEvent
     ended_at: datetime
 
 
-def made_up_uses(dice: Random, *, zone: ZoneInfo, begin: datetime, days: int) -> list[Use]:
+def made_up_uses(dice: Random, *, subject: str, zone: ZoneInfo, begin: datetime, days: int) -> list[Use]:
     """Busy weekdays, quiet weekends, one day far above the others, and nothing after this moment; in the order they ended."""
     ends_before = timezone.now() - timedelta(minutes=2)
+    numbers = count(1)
     uses = []
     for day in range(days + 1):
         morning = timezone.localtime(begin + timedelta(days=day), zone).replace(hour=0, minute=0, second=0, microsecond=0)
-        count = dice.randint(26, 52) if morning.weekday() < 5 else dice.randint(4, 12)
-        spike = 3 if day == days - 9 else 1
-        uses += [_use(dice, _moment(dice, morning)) for _ in range(count * spike)]
-    return sorted((use for use in uses if begin < use.happened_at and use.ended_at < ends_before), key=lambda use: use.ended_at)
+        often = dice.randint(26, 52) if morning.weekday() < 5 else dice.randint(4, 12)
+        spike = 4 if day == days - 9 else 1
+        uses += [_use(dice, _moment(dice, morning), subject=subject, number=next(numbers)) for _ in range(often * spike)]
+    return sorted((use for use in uses if begin < (use.event.time or begin) and use.ended_at < ends_before), key=lambda use: use.ended_at)
 
 
 def _moment(dice: Random, morning: datetime) -> datetime:
-    return morning + timedelta(hours=dice.choice(BUSY_HOURS), seconds=dice.randrange(3600), milliseconds=dice.randrange(1000))
+    return morning + timedelta(hours=dice.choice(BUSY_HOURS), seconds=dice.randrange(3600))
 
 
-def _use(dice: Random, at: datetime) -> Use:
-    (kind,) = dice.choices(tuple(WEIGHTS), weights=tuple(WEIGHTS.values()))
-    if kind in SECOND_MICROS:
-        return _call(dice, kind, at)
-    return _message(dice, kind, at) if kind in SEGMENT_MICROS else _task(dice, at)
+def _use(dice: Random, at: datetime, *, subject: str, number: int) -> Use:
+    (meter,) = dice.choices(METERS, weights=WEIGHTS)
+    seconds = max(6, int(dice.lognormvariate(4.6, 0.8))) if meter in ("call_out", "call_in", "voice_lab") else 0
+    event = CloudEvent(
+        id=f"use-{number}", source=SOURCE, type=meter, specversion="1.0", subject=subject, time=at, data=_data(dice, meter, seconds=seconds)
+    )
+    return Use(event, at + timedelta(seconds=seconds))
 
 
-def _call(dice: Random, kind: UsageKind, at: datetime) -> Use:
-    seconds = max(6, int(dice.lognormvariate(4.6, 0.8)))
-    what = f"{_number(dice)} · {dice.choice(AGENTS[kind])} · {_duration(seconds)}"
-    return Use(kind, what, seconds * SECOND_MICROS[kind], at, at + timedelta(seconds=seconds))
-
-
-def _message(dice: Random, kind: UsageKind, at: datetime) -> Use:
-    segments = dice.choice((1, 1, 1, 2, 3))
-    what = f"{_number(dice)} · {segments} segment{'s' if segments > 1 else ''}"
-    return Use(kind, what, segments * SEGMENT_MICROS[kind], at, at + timedelta(seconds=1))
-
-
-def _task(dice: Random, at: datetime) -> Use:
-    tokens = dice.randint(600, 9_000)
-    cost_micros = divide_half_up(tokens * THOUSAND_TOKENS_MICROS, divisor=1000)
-    return Use(UsageKind.AI_TASK, f"{dice.choice(TASKS)} · {tokens:,} tokens", cost_micros, at, at + timedelta(seconds=dice.randint(2, 30)))
-
-
-def _number(dice: Random) -> str:
-    return f"{dice.choice(EXCHANGES)} {dice.randint(100, 199):04d}"
-
-
-def _duration(seconds: int) -> str:
-    minutes, rest = divmod(seconds, 60)
-    return f"{minutes}\u00a0min {rest:02d}\u00a0s" if minutes else f"{rest}\u00a0s"
+def _data(dice: Random, meter: str, *, seconds: int) -> UseData:
+    if meter == "voice_lab":
+        return UseData(duration_seconds=seconds, agent="Reception")
+    if meter in ("ai_task", "chat_lab"):
+        return UseData(quantity=1, agent=dice.choice(TASKS))
+    other, own = f"{dice.choice(EXCHANGES)}{dice.randint(100, 199):04d}", dice.choice(OWN_NUMBERS)
+    to, from_ = (own, other) if meter in ("call_in", "message_in") else (other, own)
+    agent = dice.choice(AGENTS[meter])
+    if seconds:
+        return UseData(duration_seconds=seconds, to=to, from_=from_, agent=agent)
+    return UseData(quantity=dice.choice((1, 1, 1, 2, 3)), to=to, from_=from_, agent=agent)
