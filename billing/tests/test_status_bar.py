@@ -200,4 +200,4 @@ def test_it_says_how_long_the_money_lasts(wallet: Wallet, spent: dict[int, int],
 def test_it_says_when_too_little_was_used_to_say(alices: Client, wallet: Wallet, page: str) -> None:
     post(wallet.pk, [adjustment(20 * DOLLAR)])
 
-    assert "too little use yet to say" in alices.get(page).content.decode()
+    assert "Too little use yet to say" in alices.get(page).content.decode()
