@@ -72,6 +72,22 @@ def standing_contents(keys: Sequence[tuple[int, str]]) -> dict[tuple[int, str], 
         return {(wallet_id, key.hex): content.hex for wallet_id, key, content in cursor.fetchall()}
 
 
+def charged_under_holds(holds: Sequence[tuple[int, str]]) -> set[tuple[int, str, str]]:
+    """Which meters were charged before under each (wallet, hold): wallet, hold and meter."""
+    if not holds:
+        return set()
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT event.wallet_id, event.hold_id, event.meter_id
+            FROM unnest(%s::bigint[], %s::uuid[]) AS wanted (wallet_id, hold_id)
+            JOIN usage_event AS event USING (wallet_id, hold_id)
+            """,
+            [[wallet_id for wallet_id, _ in holds], [hold_id for _, hold_id in holds]],
+        )
+        return {(wallet_id, hold_id.hex, meter) for wallet_id, hold_id, meter in cursor.fetchall()}
+
+
 def copy_events(rows: Sequence[EventRow]) -> None:
     """Add the rows; an event that stands already is refused by the primary key, with everything else of the transaction."""
     copy_rows(

@@ -56,6 +56,7 @@ class Event(models.Model):
             models.CheckConstraint(condition=Q(amount_micros=0) | Q(transfer_seq__isnull=False), name="event_charged_has_a_transfer"),
         ]
         indexes = [
+            models.Index("wallet", "hold_id", condition=Q(hold_id__isnull=False), name="event_by_hold"),
             models.Index("wallet", "transfer_seq", condition=Q(transfer_seq__isnull=False), name="event_by_transfer"),
             models.Index("wallet", "agent", "transfer_seq", condition=~Q(agent=""), name="event_by_agent"),
             models.Index("wallet", "number", "transfer_seq", condition=~Q(number=""), name="event_by_number"),

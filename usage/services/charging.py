@@ -29,6 +29,10 @@ DEBT_MAX_MICROS = 10**12 * MICROS
 
 ALREADY_CHARGED = BadUse("repeated", "")
 CONFLICT = BadUse("conflict", "This source and id was charged before with other content. Send corrections under an id of their own.")
+HOLD_CHARGED = BadUse(
+    "hold_charged",
+    "What was used under this hold was charged before, by its capture or by another report. Report further uses without the hold.",
+)
 NO_WALLET = BadUse("no_wallet", "This workspace has no wallet. Open one, then replay this event.")
 TOO_LARGE = BadUse("amount_too_large", "This would cost more than any one use can: its quantity, or the rate, must be wrong.")
 
@@ -73,12 +77,16 @@ class _Batch:
         self.entries: dict[int, list[Entry]] = defaultdict(list)
         self.rows: list[EventRow] = []
         self.captured: dict[tuple[int, str], int] = {}
+        self.charged_under = ingest.charged_under_holds([(use.wallet_id, use.hold_id) for use in uses if use.hold_id is not None])
 
     def add(self, use: Use) -> BadUse | None:
         """Price one use and take it into the batch; answers why not, where it has no price."""
         wallet = self.wallets.get(use.wallet_id)
         if wallet is None:
             return NO_WALLET
+        if use.hold_id is not None and (use.wallet_id, use.hold_id, use.meter.pk) in self.charged_under:
+            # One use, told twice: by a capture and by an event, say. The second is for a person to look at.
+            return HOLD_CHARGED
         rate = self._rate_of(use, wallet)
         if isinstance(rate, BadUse):
             return rate
@@ -183,6 +191,7 @@ class _Batch:
         if use.hold_id is not None:
             hold = (use.wallet_id, use.hold_id)
             self.captured[hold] = self.captured.get(hold, 0) + rated.amount_micros
+            self.charged_under.add((*hold, use.meter.pk))
 
 
 class _Calendar:

@@ -17,6 +17,7 @@ from usage.models import Event, HoldTerms, Meter
 from usage.queries import database_time
 from usage.rating import Rate, affordable_quantity, rate_use
 from usage.services.budgets import tightest_room
+from usage.services.charging import HOLD_CHARGED
 from usage.services.gate import Answer, ask_gate, grace_is_over, longest, standing_reason
 from usage.services.ingestion import HOLD_SOURCE, Outcome, Reporter, take_events
 from usage.services.prices import current_prices, rate_of_id
@@ -99,6 +100,9 @@ def _as_before(hold: Hold, request: UseRequest) -> HeldUse:
     asked = (request.meter.pk, request.destination, request.reference)
     if (terms.meter_id, terms.destination, hold.reference) != asked:
         raise IdempotencyConflict("This idempotency key was used for another hold.")
+    if hold.status != Hold.Status.OPEN:
+        # A key that is used again long after: to answer the old hold would let a use start that nothing covers.
+        raise AlreadyResolved(f"The hold of this idempotency key is {hold.status}. Use a new key for a new use.")
     return HeldUse(hold, terms, terms.max_quantity)
 
 
@@ -229,6 +233,8 @@ def capture_use(hold: Hold, *, quantity: int, reporter: Reporter) -> Captured:
         if charged is not None or hold.status in (Hold.Status.CAPTURED, Hold.Status.RELEASED):
             raise AlreadyResolved(f"This hold is {hold.status} already.")
         (outcome,) = take_events([made_here(event)], reporter=reporter)
+        if outcome.code == HOLD_CHARGED.code:
+            raise AlreadyResolved("What was used under this hold was charged before, by an event that names it.")
         hold.refresh_from_db()
         return Captured(hold, _event_of(hold, event), outcome)
 

@@ -92,9 +92,10 @@ def charge_live(run: LabRun, *, hold: Hold | None, event_id: str, quantity: int,
     try:
         return capture_use(hold, quantity=quantity, reporter=Reporter()).amount_micros
     except AlreadyResolved as error:
-        # The report itself is not lost: it is kept aside, with the reason, for the operator.
-        logger.warning("lab_use_kept_aside", run=str(run.pk), error=str(error))
-        return None
+        # Somebody else resolved the hold: the use happened all the same, so it is charged without it.
+        logger.warning("lab_hold_was_resolved", run=str(run.pk), error=str(error))
+        meter = LiveUse.of(run).meter
+        return _take(run, type_=meter.pk, event_id=event_id, quantity=quantity, happened_at=happened_at) if meter is not None else None
 
 
 def give_back(run: LabRun) -> None:

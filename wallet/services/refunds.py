@@ -2,6 +2,7 @@
 
 from django.db import transaction
 
+from wallet.errors import PaymentMismatch
 from wallet.ledger import Entry, post
 from wallet.models import Account, Kind, Refund
 from wallet.services.settlement import lock_credited_top_up
@@ -18,8 +19,11 @@ def apply_refund(state: RefundState) -> Refund:
 
     Counted by refund id, never by the payment's cumulative `amount_refunded`.
     Locks: top-up → wallet. Idempotent by: the ledger keys `refund:<id>` and `refund-failed:<id>`.
-    Raises: UnknownPayment where the payment has no top-up; PaymentMismatch where it was never credited, or in another currency.
+    Raises: UnknownPayment where the payment has no top-up; PaymentMismatch where it was never credited, in another currency
+    or of a status that we do not know.
     """
+    if state.status not in _ORDER:
+        raise PaymentMismatch(f"The refund {state.id} has a status that we do not know: {state.status}.")
     top_up = lock_credited_top_up(state.payment_id, currency=state.currency)
     assert state.amount_micros is not None, "An amount in a wallet's currency has its micros."
     refund, is_new = Refund.objects.get_or_create(
