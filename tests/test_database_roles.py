@@ -123,6 +123,16 @@ def scratch() -> Iterator[str]:
     databases.drop(provided.admin_url, name=name)
 
 
+@pytest.fixture
+def prepared() -> Iterator[str]:
+    """A database of its own, migrated."""
+    provided = servers.provide()
+    name = f"{servers.worker_database()}_prepared"
+    databases.make_copy(provided.admin_url, name=name, template=provided.template_name)
+    yield name
+    databases.drop(provided.admin_url, name=name)
+
+
 def prepare(name: str, **more: str) -> subprocess.CompletedProcess[str]:
     """Runs the command against the database as an operator does."""
     provided = servers.provide()
@@ -149,14 +159,13 @@ def test_it_prepares_an_empty_database_and_finds_nothing_to_do_the_second_time(s
     assert "No migrations to apply" in second.stdout
 
 
-def test_it_takes_back_rights_that_somebody_gave(scratch: str) -> None:
-    prepare(scratch)
-    owner = psycopg2.connect(servers.provide().database_owner_url(scratch))
+def test_it_takes_back_rights_that_somebody_gave(prepared: str) -> None:
+    owner = psycopg2.connect(servers.provide().database_owner_url(prepared))
     with owner, owner.cursor() as cursor:
         cursor.execute("GRANT ALL ON wallet_transfer TO wallet_app, PUBLIC")
         cursor.execute("GRANT UPDATE (amount_micros) ON wallet_transfer TO wallet_app")
 
-    prepare(scratch)
+    prepare(prepared)
 
     with owner, owner.cursor() as cursor:
         cursor.execute("SELECT has_any_column_privilege('wallet_app', 'wallet_transfer', 'UPDATE')")
@@ -220,12 +229,12 @@ def test_it_warns_when_the_product_runs_as_a_role_with_powers(role: str, saying:
 # ---------------------------------------------------------------- roles.sql
 
 
-def test_its_roles_are_made_with_psql_as_the_manual_says(scratch: str) -> None:
+def test_its_roles_are_made_with_psql_as_the_manual_says(prepared: str) -> None:
     provided = servers.provide()
     demand_superuser()
     owner, app = urlsplit(provided.template_owner_url), urlsplit(provided.template_app_url)
     psql = binaries.postgres_bin(Path(tempfile.gettempdir()), account=None) / "psql"
-    address = servers.with_path(provided.admin_url, path=scratch)
+    address = servers.with_path(provided.admin_url, path=prepared)
     # The very passwords they have: other tests are signed in with them.
     options = f"-c wallet.owner_password={owner.password} -c wallet.app_password={app.password}"
 
@@ -240,9 +249,9 @@ def test_its_roles_are_made_with_psql_as_the_manual_says(scratch: str) -> None:
         )
         assert done.returncode == 0, done.stderr
 
-    prepared = prepare(scratch)
-    assert prepared.returncode == 0, prepared.stderr
-    connection_of_app = psycopg2.connect(provided.database_url(scratch))
+    done = prepare(prepared)
+    assert done.returncode == 0, done.stderr
+    connection_of_app = psycopg2.connect(provided.database_url(prepared))
     with connection_of_app, connection_of_app.cursor() as cursor:
         cursor.execute("SELECT has_database_privilege(current_database(), 'CREATE'), has_schema_privilege('public', 'CREATE')")
         assert cursor.fetchone() == (False, False)

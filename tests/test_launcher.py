@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.launching import Launcher, launch_and_finish, launched, processes_in, three_free_ports
+from tests.launching import Finished, Launcher, launch_and_finish, launched, processes_in, three_free_ports
 from wallet_billing.local import binaries
 from wallet_billing.local.account import credentials, server_account
 from wallet_billing.local.console import Console
@@ -97,7 +97,7 @@ def wait_until_empty(folder: Path) -> None:
 
 
 @pytest.mark.timeout(600)
-def test_it_starts_everything_stops_everything_and_starts_warm(state_dir: Path) -> None:
+def test_it_starts_and_stops_everything_starts_warm_and_survives_a_kill(state_dir: Path) -> None:
     port = three_free_ports()
     with launched("run", state_dir=state_dir, until="Ctrl-C stops", PORT=str(port)) as first:
         with urllib.request.urlopen(f"http://localhost:{port}/accounts/login/") as page:
@@ -105,32 +105,28 @@ def test_it_starts_everything_stops_everything_and_starts_warm(state_dir: Path) 
         assert f"Open http://localhost:{port}" in first.output
         assert str(state_dir / "mail") in first.output
         secrets = (state_dir / "secrets.json").read_text()
-        made = launch_and_finish(
-            "manage",
-            "shell",
-            "-c",
-            "from workspaces.models import User; User.objects.create(email='kept@example.com')",
-            state_dir=state_dir,
-        )
+        made = in_shell(state_dir, code="from workspaces.models import User; User.objects.create(email='kept@example.com')")
         assert made.exit_code == 0, made.output
         assert first.stop() == 0
     assert "Traceback" not in first.output
     wait_until_empty(state_dir)
 
     with launched("run", state_dir=state_dir, until="Ctrl-C stops", PORT=str(port)) as second:
-        kept = launch_and_finish(
-            "manage",
-            "shell",
-            "-c",
-            "from workspaces.models import User; print(User.objects.get(email='kept@example.com').email)",
-            state_dir=state_dir,
-        )
-
+        kept = in_shell(state_dir, code="from workspaces.models import User; print(User.objects.get(email='kept@example.com').email)")
         assert "kept@example.com" in kept.output
         assert "Making a PostgreSQL" not in second.output
         assert (state_dir / "secrets.json").read_text() == secrets
-        assert second.stop() == 0
+
+        second.kill()
     wait_until_empty(state_dir)
+
+    with servers_of(StateDirectory(state_dir)) as services:
+        assert all(child.is_running() for child in services.children())
+
+
+def in_shell(state_dir: Path, *, code: str) -> Finished:
+    """Runs Python inside the product that runs there."""
+    return launch_and_finish("manage", "shell", "--no-imports", "-c", code, state_dir=state_dir)
 
 
 def test_it_keeps_its_secrets_to_itself(up: Up) -> None:
@@ -171,16 +167,6 @@ def test_it_refuses_a_second_copy(up: Up) -> None:
     assert second.exit_code == 1
     assert_one_sentence(second.output, saying="Another copy is running")
     assert up.launcher.process.poll() is None
-
-
-def test_it_leaves_nothing_behind_when_killed_and_starts_again(state_dir: Path) -> None:
-    with launched("services", state_dir=state_dir, until=SERVICES_UP) as first:
-        assert processes_in(state_dir)
-        first.kill()
-    wait_until_empty(state_dir)
-
-    with launched("services", state_dir=state_dir, until=SERVICES_UP) as second:
-        assert second.stop() == 0
 
 
 def test_it_stops_a_server_that_was_left_over(stopped: StateDirectory) -> None:
