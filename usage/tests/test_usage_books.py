@@ -1,0 +1,70 @@
+"""check_books finds and names what is wrong between uses, their charges and their sums."""
+
+from io import StringIO
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from usage.cloud_events import CloudEvent, UseData, made_here
+from usage.models import Meter
+from usage.services.default_prices import seed_default_prices
+from usage.services.holds import UseRequest, capture_use, hold_for_use
+from usage.services.ingestion import Reporter, Taken, take_events
+from wallet.models import Wallet
+from wallet.services.promotions import grant_promotion
+from wallet.services.wallets import open_wallet
+from workspaces.models import Workspace
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def wallet() -> Wallet:
+    """Two calls, a free one, a lab run and a captured hold."""
+    seed_default_prices()
+    workspace = Workspace.objects.create(name="Alice")
+    wallet = open_wallet(workspace, currency="usd")
+    grant_promotion(wallet, amount_micros=10_000_000, reason="Welcome", expires_at=None, idempotency_key="welcome")
+    uses = [("a", "call_out", 60), ("b", "call_in", 90), ("c", "call_out", 0), ("d", "voice_lab", 30)]
+    events = [
+        made_here(
+            CloudEvent(id=event_id, source="/calls", type=meter, specversion="1.0", subject=workspace.public_id, data=UseData(quantity=n))
+        )
+        for event_id, meter, n in uses
+    ]
+    assert {outcome.taken for outcome in take_events(events, reporter=Reporter())} == {Taken.CHARGED}
+    held = hold_for_use(wallet.pk, UseRequest(meter=Meter.objects.get(pk="call_out"), expected_quantity=60), idempotency_key="hold").hold
+    assert held is not None
+    capture_use(held, quantity=45, reporter=Reporter())
+    return wallet
+
+
+def test_it_finds_nothing_wrong_where_nothing_is(wallet: Wallet) -> None:
+    call_command("check_books", stdout=StringIO())
+
+
+@pytest.mark.parametrize(
+    ("corruption", "words"),
+    [
+        ("UPDATE usage_event SET amount_micros = amount_micros + 1 WHERE event_id = 'a'", "for the use a of /calls, and should charge"),
+        ("UPDATE usage_event SET transfer_seq = 999 WHERE event_id = 'a'", "should charge the use a of /calls, and is missing"),
+        ("UPDATE usage_event SET transfer_seq = 1 WHERE event_id = 'a'", "and is for something else"),
+        ("DELETE FROM usage_event WHERE event_id = 'b'", "and there is no such use"),
+        ("UPDATE usage_usageday SET amount_micros = amount_micros + 5 WHERE meter_id = 'call_in'", "for call_in on"),
+        ("UPDATE usage_usageday SET events = events + 1 WHERE meter_id = 'voice_lab'", "counts 2 uses of voice_lab"),
+        ("UPDATE usage_usageday SET billed_quantity = 1 WHERE meter_id = 'call_in'", "another quantity of call_in"),
+        ("DELETE FROM usage_usageday WHERE meter_id = 'call_out'", "counts 0 uses of call_out"),
+        ("UPDATE usage_event SET hold_id = NULL", "and no use that was charged under it"),
+        ("UPDATE wallet_hold SET captured_micros = captured_micros + 1", "and uses under it that cost"),
+    ],
+)
+def test_it_names_what_is_wrong(wallet: Wallet, owner_connection: Any, corruption: str, words: str) -> None:
+    with owner_connection.cursor() as cursor:
+        cursor.execute(corruption)
+    printed = StringIO()
+
+    with pytest.raises((CommandError, SystemExit)):
+        call_command("check_books", "--all", stdout=printed, stderr=printed)
+
+    assert words in printed.getvalue()
