@@ -22,6 +22,7 @@ from wallet.money import divide_half_up, round_together
 
 MONTHS_OFFERED = 60
 PERCENT_MAX = 900
+FIRST_WEEK = 7
 ADJUSTMENTS = "Adjustments of earlier months"
 
 
@@ -122,7 +123,8 @@ def summary(wallet: Wallet, *, month: date, zone: ZoneInfo) -> Summary:
     lines = _lines([use for use in uses if use.day >= month], currency=wallet.currency)
     days = _days(uses, month=month)
     spikes = spike_days(_spent(uses), since=month, currency=wallet.currency)
-    months = _months(wallet, today=today, zone=zone)
+    began = first_day_of_use(wallet)
+    months = _months(wallet, began=began, today=today, zone=zone)
     has_chart = any(day.total_micros for day in days)
     return Summary(
         month=month,
@@ -132,7 +134,7 @@ def summary(wallet: Wallet, *, month: date, zone: ZoneInfo) -> Summary:
         lines=lines,
         spent_micros=sum(line.cost_micros for line in lines),
         shown_micros=sum(line.shown_micros for line in lines),
-        comparison=_comparison(uses, month=month, today=today),
+        comparison=_comparison(uses, month=month, today=today, began=began),
         chart=month_chart(days, groups=[group.label for group in GROUPS], spikes=spikes, today=today, currency=wallet.currency)
         if has_chart
         else None,
@@ -182,13 +184,16 @@ def _spent(uses: Iterable[DayUse]) -> dict[date, int]:
     return spent
 
 
-def _comparison(uses: Sequence[DayUse], *, month: date, today: date) -> str:
-    """`12% less than October by this day`. In the running month only whole days count, of both months; empty where nothing can be said."""
+def _comparison(uses: Sequence[DayUse], *, month: date, today: date, began: date | None) -> str:
+    """`12% less than October by this day`. In the running month only whole days count, of both months; empty where nothing can be said.
+
+    A customer who came in the middle of last month did not use many times as much in this one.
+    """
     before, is_running = _before(month), month == today.replace(day=1)
     days = today.day - 1 if is_running else 31
     now_micros = sum(use.amount_micros for use in uses if use.day >= month and use.day.day <= days)
     then_micros = sum(use.amount_micros for use in uses if before <= use.day < month and use.day.day <= days)
-    if not then_micros:
+    if not then_micros or (began is not None and began > before.replace(day=FIRST_WEEK)):
         return ""
     percent = divide_half_up(abs(now_micros - then_micros) * 100, divisor=then_micros)
     name = f"{before:%B}{' by this day' if is_running else ''}"
@@ -199,10 +204,10 @@ def _comparison(uses: Sequence[DayUse], *, month: date, today: date) -> str:
     return f"{percent}% {'more' if now_micros > then_micros else 'less'} than {name}"
 
 
-def _months(wallet: Wallet, *, today: date, zone: ZoneInfo) -> list[Month]:
+def _months(wallet: Wallet, *, began: date | None, today: date, zone: ZoneInfo) -> list[Month]:
     """The months on offer, newest first: from the wallet's first day, or the first use that it took over, to now."""
     opened = timezone.localtime(wallet.created_at, zone).date()
-    first = min(opened, first_day_of_use(wallet) or opened).replace(day=1)
+    first = min(opened, began or opened).replace(day=1)
     months: list[Month] = []
     month = today.replace(day=1)
     while month >= first and len(months) < MONTHS_OFFERED:

@@ -126,6 +126,9 @@ def test_it_keeps_what_was_booked_late_apart(wallet: Wallet) -> None:
         ({5: 50}, {3: 44}, "12% less than October by this day"),
         # What October cost from its 21st on, and the day that is running, are left out.
         ({5: 50, 21: 500}, {3: 55, 21: 900}, "10% more than October by this day"),
+        # Whoever came later than in October's first week has no October to be held against.
+        ({7: 10}, {5: 50}, "400% more than October by this day"),
+        ({8: 10}, {5: 50}, ""),
         ({5: 1000}, {3: 1001}, "about as much as October by this day"),
         ({5: 1}, {3: 11}, "over ten times as much as October by this day"),
         ({}, {3: 11}, ""),
@@ -141,7 +144,8 @@ def test_it_compares_with_last_month_by_this_day(wallet: Wallet, october: dict[i
 
 
 def test_it_compares_whole_months_that_are_over(wallet: Wallet) -> None:
-    use(wallet, date(2026, 9, 30), 10 * DOLLAR)
+    use(wallet, date(2026, 9, 1), 4 * DOLLAR)
+    use(wallet, date(2026, 9, 30), 6 * DOLLAR)
     use(wallet, date(2026, 10, 31), 15 * DOLLAR)
 
     assert month_of(wallet, date(2026, 10, 1)).comparison == "50% more than September"
