@@ -153,7 +153,8 @@ class _UseFacts:
         else:
             parts = iter([(self.event.billed_quantity, rate.price_micros)])
         terms = [f"{counted(units, self.unit)} × {self._money(price)} {_per(rate, self.unit)}" for units, price in parts]
-        terms.append(f"set-up {self._money(rate.setup_fee_micros)}")
+        if rate.setup_fee_micros:
+            terms.append(f"set-up {self._money(rate.setup_fee_micros)}")
         return f"{' + '.join(terms)} = {self._in_full(self.event.amount_micros)}"
 
     def _rounding(self, rate: Rate) -> str:

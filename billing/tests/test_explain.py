@@ -40,7 +40,7 @@ def facts_of(wallet: Wallet) -> dict[str, str]:
                 "Matched": "+1, the longest beginning of +1\u00a0415\u00a0555\u00a00142 that has a price",
                 "Billed by": "Every 6 s begun",
                 "Billed": "66 s",
-                "Sum": "66 s × $0.0150 per 60 s + set-up $0.0000 = $0.016500",
+                "Sum": "66 s × $0.0150 per 60 s = $0.016500",
                 "Rounding": "None: the sum is exact",
             },
         ),
@@ -51,7 +51,7 @@ def facts_of(wallet: Wallet) -> dict[str, str]:
             {
                 "Measured": "8 s",
                 "Billed by": "Each second",
-                "Sum": "8 s × $0.0100 per 60 s + set-up $0.0000 = $0.001333",
+                "Sum": "8 s × $0.0100 per 60 s = $0.001333",
                 "Rounding": "Half up at $0.000001: the exact sum is 1/3 of $0.000001 more",
             },
         ),
@@ -60,7 +60,7 @@ def facts_of(wallet: Wallet) -> dict[str, str]:
             {"price_micros": 90, "first_block": 1, "step": 1},
             {"duration_seconds": 1},
             {
-                "Sum": "1 s × $0.00009 per 60 s + set-up $0.0000 = $0.000002",
+                "Sum": "1 s × $0.00009 per 60 s = $0.000002",
                 "Rounding": "Half up at $0.000001: the exact sum is 1/2 of $0.000001 less",
             },
         ),
@@ -98,7 +98,7 @@ def test_it_splits_a_use_over_tiers(wallet: Wallet) -> None:
     facts = facts_of(wallet)
     assert facts["This month before"] == "900 s"
     assert facts["Price"] == "by the month’s use, per 1 s: $0.0500 up to 1,000, $0.0400 after that, standard price"
-    assert facts["Sum"] == "100 s × $0.0500 per 1 s + 50 s × $0.0400 per 1 s + set-up $0.0000 = $7.000000"
+    assert facts["Sum"] == "100 s × $0.0500 per 1 s + 50 s × $0.0400 per 1 s = $7.000000"
     assert newest(wallet).amount_micros == 7 * DOLLAR
 
 
