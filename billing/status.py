@@ -116,7 +116,7 @@ def _low(wallet: Wallet, *, zone: ZoneInfo) -> StatusBar | None:
         return None
     money, lasts = format_money(available, currency=wallet.currency), lasts_about(available, burn_micros=burn)
     text = f"{money} left" if not lasts else f"{money} left: {lasts}" if lasts.startswith("less") else f"{money} left, about {lasts}"
-    return StatusBar("warn", "Low balance", f"{text} at the pace of late." if lasts else f"{text}.", _ADD_BALANCE)
+    return StatusBar("warn", "Low balance", f"{text} at the recent pace." if lasts else f"{text}.", _ADD_BALANCE)
 
 
 def _is_low(available_micros: int, *, burn_micros: int | None, least_micros: int) -> bool:

@@ -87,14 +87,14 @@ def standing(wallet: Wallet, *, dollars: int, at: datetime = NOON, **changes: An
 @pytest.mark.parametrize(
     ("spent", "dollars", "title", "text"),
     [
-        ({1: 7, 2: 7, 3: 7, 4: 7, 5: 7, 6: 7, 7: 7}, 13, "Low balance", "$13.00 left, about 1 day at the pace of late."),
+        ({1: 7, 2: 7, 3: 7, 4: 7, 5: 7, 6: 7, 7: 7}, 13, "Low balance", "$13.00 left, about 1 day at the recent pace."),
         ({1: 7, 2: 7, 3: 7, 4: 7, 5: 7, 6: 7, 7: 7}, 14, "", ""),
-        ({1: 7, 2: 7, 3: 7, 4: 7, 5: 7, 6: 7, 7: 7}, 6, "Low balance", "$6.00 left: less than a day at the pace of late."),
-        ({1: 1, 8: 1, 2: 2}, 4, "Low balance", "$4.00 left, about 9 days at the pace of late."),
+        ({1: 7, 2: 7, 3: 7, 4: 7, 5: 7, 6: 7, 7: 7}, 6, "Low balance", "$6.00 left: less than a day at the recent pace."),
+        ({1: 1, 8: 1, 2: 2}, 4, "Low balance", "$4.00 left, about 9 days at the recent pace."),
         ({}, 4, "Low balance", "$4.00 left."),
         ({}, 5, "", ""),
         # A day that runs away does not hide behind a quiet week.
-        ({0: 90, 1: 1, 2: 1}, 100, "Low balance", "$100.00 left, about 1 day at the pace of late."),
+        ({0: 90, 1: 1, 2: 1}, 100, "Low balance", "$100.00 left, about 1 day at the recent pace."),
     ],
 )
 def test_it_warns_before_the_money_runs_out(wallet: Wallet, spent: dict[int, int], dollars: int, title: str, text: str) -> None:
