@@ -1,4 +1,4 @@
-"""Two made-up customers to look at: one with five weeks of history, one that has only just begun. Never part of a real book.
+"""Two made-up customers to look at: one with two months of history, one that has only just begun. Never part of a real book.
 
 Uses are reported like any other and each credit has its top-up and receipt, so that check_books holds of it.
 """
@@ -23,9 +23,10 @@ from wallet.services.wallets import open_wallet
 from workspaces.models import Membership, Role, User, Workspace
 from workspaces.services import add_user, create_workspace
 
-DAYS = 36
+DAYS = 66
+"""So that last month is whole, and can be held against this one."""
 TOP_UP_BELOW_MICROS, TOP_UP_MICROS = 4 * MICROS, 25 * MICROS
-USES_AT_ONCE = 8
+USES_AT_ONCE = 20
 """Few enough that no batch spends what is left."""
 GIFT_MICROS = 5 * MICROS
 
@@ -81,7 +82,7 @@ def _workspace(name: str, time_zone: str, people: dict[Role, User], *, with_hist
 
 
 def _fill(wallet: Wallet, *, requested_by: User) -> None:
-    """Five weeks of use, reported as a platform would, and topped up whenever it ran low."""
+    """Two months of use, reported as a platform would, and topped up whenever it ran low."""
     dice = Random(20)  # noqa: S311 -- made-up calls, the same on every installation; nothing here is a secret
     begin = timezone.now() - timedelta(days=DAYS)
     post(wallet.pk, [_gift(wallet, begin)])

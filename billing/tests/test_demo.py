@@ -23,13 +23,13 @@ def seed(*arguments: str) -> str:
     return printed.getvalue()
 
 
-def test_it_fills_five_weeks(settings: Any) -> None:
+def test_it_fills_two_months(settings: Any) -> None:
     seed()
 
     wallet = Wallet.objects.get(workspace__name="Northside Realty")
     rows = list(Transfer.objects.filter(wallet=wallet).order_by("seq"))
     assert {row.kind for row in rows} == {*UsageKind, Kind.TOP_UP, Kind.PROMOTION}
-    assert timezone.now() - rows[0].posted_at > timedelta(days=35)
+    assert timezone.now() - rows[0].posted_at > timedelta(days=62)
     assert [row.posted_at for row in rows] == sorted(row.posted_at for row in rows)
     assert rows[-1].posted_at < timezone.now()
     assert rows[-1].balance_after_micros == wallet.balance_micros == sum(row.change_micros for row in rows)
