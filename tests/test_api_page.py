@@ -41,7 +41,11 @@ def _money_arrives(stack: RunningStack) -> None:
     paid_top_up(wallet, 20 * DOLLAR)
 
 
-HAPPENS: dict[str, Callable[[RunningStack], None]] = {"$20.00 arrives": _money_arrives}
+def _prices_are_set(stack: RunningStack) -> None:
+    stack.manage("seed_prices")
+
+
+HAPPENS: dict[str, Callable[[RunningStack], None]] = {"$20.00 arrives": _money_arrives, "the default prices are set": _prices_are_set}
 
 
 @dataclass(frozen=True)
