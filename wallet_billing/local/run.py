@@ -10,7 +10,7 @@ import qrcode
 from wallet_billing.local import product, static_files
 from wallet_billing.local.console import Console
 from wallet_billing.local.options import Options, choose_addresses
-from wallet_billing.local.product import LIVE_KEYS, ROOT, Addresses
+from wallet_billing.local.product import LIVE_KEYS, Addresses
 from wallet_billing.local.running import forget, record
 from wallet_billing.local.services import Services, start_services
 from wallet_billing.local.stack import Stack, demand_ports, product_variables
@@ -73,11 +73,10 @@ def _prepare(stack: Stack, *, services: Services, given: Mapping[str, str]) -> s
     _prepare_database(stack, services=services)
     static_files.collect(stack)
     stack.manage("seed_prices", "--skip-checks", doing="Setting prices where there are none")
-    has_seeds = (ROOT / "billing" / "management" / "commands" / "seed_demo.py").exists()
     # A live key means real customers: a made-up one has no place among them.
-    if has_seeds and not given.get("STRIPE_SECRET_KEY", "").startswith(LIVE_KEYS):
-        return stack.manage("seed_demo", "--skip-checks", doing="Filling a demo workspace")
-    return ""
+    if given.get("STRIPE_SECRET_KEY", "").startswith(LIVE_KEYS):
+        return ""
+    return stack.manage("seed_demo", "--skip-checks", doing="Filling a demo workspace")
 
 
 def _prepare_database(stack: Stack, *, services: Services) -> None:
