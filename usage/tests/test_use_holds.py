@@ -207,18 +207,25 @@ def test_it_resolves_many_holds_in_one_batch(metering: Metering) -> None:
     other = make_metering(name="Charlie's Garage")
     mine, his = [placed(metering) for _ in range(3)], [placed(other) for _ in range(3)]
     events = [metering.event(data={"hold": hold}) for hold in mine] + [other.event(data={"hold": hold}) for hold in his]
-    # One names the other's hold, which stays what it is, and one names a hold twice.
-    strays = [
-        metering.event(data={"hold": placed(other)}),
-        metering.event(data={"hold": mine[0]}),
-        metering.event(data={"hold": str(uuid4())}),
-    ]
+    # One names the other's hold, which stays what it is, one a hold that there is not, and one a use that is charged already.
+    named = [placed(other), str(uuid4()), mine[0]]
 
-    assert metering.report(*events, *strays).status == 204
+    answer = metering.report(*events, *(metering.event(data={"hold": hold}) for hold in named))
 
-    assert (metering.held, metering.charged, other.held, other.charged) == (0, 6 * MINUTE_MICROS, MINUTE_MICROS, 3 * MINUTE_MICROS)
-    assert Hold.objects.get(id=mine[0]).captured_micros == 2 * MINUTE_MICROS
+    assert [(one["index"], one["code"]) for one in answer.body["not_charged"]] == [(8, "hold_charged")]
+    assert (metering.held, metering.charged, other.held, other.charged) == (0, 5 * MINUTE_MICROS, MINUTE_MICROS, 3 * MINUTE_MICROS)
+    assert Hold.objects.get(id=mine[0]).captured_micros == MINUTE_MICROS
     assert_books_balance()
+
+
+def test_it_charges_every_meter_of_one_use_under_its_hold(metering: Metering) -> None:
+    """A call and the tokens that its agent thought with; each meter once."""
+    hold = placed(metering)
+    both = [metering.event(data={"hold": hold}), metering.event(type="ai_tokens", data={"quantity": 100, "hold": hold})]
+
+    assert metering.report(*both).status == 204
+
+    assert Hold.objects.get(id=hold).captured_micros == metering.charged == MINUTE_MICROS + 1500
 
 
 # ---------------------------------------------------------------- reading

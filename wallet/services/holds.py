@@ -7,7 +7,7 @@ from uuid import UUID
 
 import structlog
 from django.db import OperationalError, connection, transaction
-from django.db.models import F, Func
+from django.db.models import F
 from django.db.models.functions import Least, Now
 
 from wallet.errors import AlreadyResolved, HoldExpired, IdempotencyConflict, InsufficientFunds, WalletClosed, WalletFrozen
@@ -134,9 +134,9 @@ def capture_holds(wallets: Mapping[int, Wallet], charged_micros: Mapping[HoldKey
         cursor.execute(
             """
             UPDATE wallet_hold AS hold
-            SET status = 'captured', captured_micros = charge.micros, resolved_at = now()
+            SET status = 'captured', captured_micros = charge.micros, resolved_at = statement_timestamp()
             FROM unnest(%s::bigint[], %s::uuid[], %s::bigint[]) AS charge (wallet_id, id, micros)
-            WHERE hold.wallet_id = charge.wallet_id AND hold.id = charge.id AND hold.status = 'open' AND hold.expires_at > now()
+            WHERE hold.wallet_id = charge.wallet_id AND hold.id = charge.id AND hold.status = 'open' AND hold.expires_at > statement_timestamp()
             RETURNING hold.wallet_id, hold.id, hold.amount_micros, hold.created_at
             """,
             columns,
@@ -148,7 +148,8 @@ def capture_holds(wallets: Mapping[int, Wallet], charged_micros: Mapping[HoldKey
 
 def locked_open_hold(wallet: Wallet, hold_id: UUID) -> Hold:
     """The hold, where it is open and its time is not over; the caller holds the wallet's lock. Raises: HoldExpired, AlreadyResolved."""
-    hold = Hold.objects.annotate(clock=Func(function="now", output_field=Hold._meta.get_field("expires_at"))).get(wallet=wallet, id=hold_id)
+    # The clock of this statement, which comes after the lock: whoever waited for it may find that time is over.
+    hold = Hold.objects.annotate(clock=Now()).get(wallet=wallet, id=hold_id)
     if hold.status == Status.EXPIRED or (hold.status == Status.OPEN and hold.expires_at <= hold.clock):
         raise HoldExpired("This hold has expired. Place a new one.")
     if hold.status != Status.OPEN:

@@ -1,0 +1,376 @@
+"""Whatever is paid, given, held, captured, reported, repeated and replayed, in whatever order: the wallet is as plain Python says."""
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, Literal
+
+import pytest
+from django.db import transaction
+from django.db.models.functions import Now
+from django.utils import timezone
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, multiple, rule, run_state_machine_as_test
+
+from usage.cloud_events import CloudEvent, UseData, made_here
+from usage.errors import NotAllowed
+from usage.models import Event, KeptEvent, Meter, UsageDay
+from usage.services.holds import UseRequest, capture_use, extend_use, hold_for_use
+from usage.services.ingestion import Reporter, Taken, take_events
+from usage.services.kept_aside import replay_kept_event
+from usage.services.prices import Terms, current_prices, open_default_card, publish_rates
+from usage.tests.stage import CENT, LONG_AGO, US
+from wallet.errors import AlreadyResolved, HoldExpired
+from wallet.models import Hold, Promotion, TopUp, Transfer, Wallet
+from wallet.services.holds import expire_due_holds, release_hold
+from wallet.services.promotions import expire_promotion
+from wallet.tests.books import assert_books_balance
+from wallet.tests.builders import make_wallet, paid_top_up, promotion_of, refund_of
+
+OVERDRAFT = 50 * CENT
+MINUTE, CALL_IN, FAX = 60 * CENT, CENT // 2, 3 * CENT
+PAST = timedelta(days=2)
+
+Kept = tuple[str, str, int, str]
+"""Key, meter and quantity of an event that is kept aside, and the hold that it names."""
+Direction = Literal["call_out", "call_in"]
+KEYS = st.sampled_from(["a", "b", "c", "d", "e"])
+SECONDS = st.sampled_from([0, 1, 30, 60, 61, 119, 240])
+REPORTS = st.tuples(KEYS, st.sampled_from(["call_out", "call_in", "ai_task", "fax"]), SECONDS)
+
+
+def price(meter: str, quantity: int, *, used: int = 0) -> int:
+    """What so much of a meter costs, worked out by hand."""
+    if meter == "call_out":
+        return (quantity + 59) // 60 * MINUTE
+    if meter == "ai_task":
+        cheap = max(0, used + quantity - max(10, used))
+        return (quantity - cheap) * 5 * CENT + cheap * 2 * CENT
+    return quantity * (CALL_IN if meter == "call_in" else FAX)
+
+
+def buys(meter: Direction, micros: int) -> int:
+    """How many seconds the money pays for."""
+    return max(0, micros) // MINUTE * 60 if meter == "call_out" else max(0, micros) // CALL_IN
+
+
+@dataclass
+class Held:
+    """A hold, as the model knows it."""
+
+    row: Hold
+    meter: Direction
+    quantity: int
+    amount: int
+    placed: int
+    status: str = "open"
+    charged: bool = False
+    captured: int | None = None
+
+
+@dataclass
+class Given:
+    """A promotion, as the model knows it."""
+
+    row: Promotion
+    left: int
+
+
+@dataclass
+class Model:
+    """What the wallet must be: nothing of it is read from the database. `tick` is the order in which things happened."""
+
+    balance: int = 0
+    held: int = 0
+    tasks: int = 0
+    rows: int = 0
+    tick: int = 0
+    depleted: int | None = None
+    has_grace: bool = True
+    faxes: bool = False
+    given: list[Given] = field(default_factory=list)
+    charged: dict[str, tuple[str, int]] = field(default_factory=dict)
+    kept: set[Kept] = field(default_factory=set)
+
+    @property
+    def available(self) -> int:
+        return self.balance - self.held
+
+    @property
+    def is_paused(self) -> bool:
+        return self.depleted is not None and not self.has_grace
+
+    @property
+    def promotion(self) -> int:
+        return sum(one.left for one in self.given)
+
+    def move(self, change: int) -> None:
+        """A row of the book. What comes in ends the grace time once something is available; what goes out may begin it."""
+        self.balance += change
+        self.rows += 1
+        if self.available <= 0:
+            self.run_out()
+        elif change > 0:
+            self.depleted = None
+
+    def run_out(self) -> None:
+        if self.depleted is None:
+            self.depleted = self.tick
+
+    def charge(self, amount: int) -> None:
+        left = amount
+        for one in self.given:
+            part = min(left, one.left)
+            one.left -= part
+            left -= part
+        self.move(-amount)
+
+    def give_back(self, hold: Held, status: str) -> None:
+        hold.status = status
+        self.held -= hold.amount
+        if self.depleted is not None and self.available > 0 and hold.placed < self.depleted:
+            self.depleted = None
+
+
+class UsageMachine(RuleBasedStateMachine):
+    """Acts on a real wallet through the product's services, and on the model of it."""
+
+    holds: Bundle[Held] = Bundle("holds")
+    top_ups: Bundle[TopUp] = Bundle("top_ups")
+    gifts: Bundle[Given] = Bundle("gifts")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.atomic = transaction.atomic()
+        self.atomic.__enter__()
+        self.model, self.count = Model(), 0
+
+    @initialize()
+    def open(self) -> None:
+        self.wallet = make_wallet()
+        Wallet.objects.filter(pk=self.wallet.pk).update(overdraft_micros=OVERDRAFT)
+
+    def teardown(self) -> None:
+        try:
+            assert_books_balance()
+        finally:
+            transaction.set_rollback(True)
+            self.atomic.__exit__(None, None, None)
+
+    def event(self, key: str, meter: str, quantity: int, *, hold: str = "") -> CloudEvent:
+        data = UseData(quantity=quantity, to=US if meter == "call_out" else "", hold=hold)
+        return CloudEvent(id=key, source="/model", type=meter, specversion="1.0", subject=self.wallet.workspace.public_id, data=data)
+
+    def next(self) -> int:
+        self.count += 1
+        self.model.tick += 2
+        return self.count
+
+    # ---------------------------------------------------------------- money in and out
+
+    @rule(target=top_ups, cents=st.integers(1, 300))
+    def pay(self, cents: int) -> TopUp:
+        self.next()
+        self.model.move(cents * CENT)
+        return paid_top_up(self.wallet, cents * CENT)
+
+    @rule(top_up=top_ups, part=st.integers(1, 4))
+    def refund(self, top_up: TopUp, part: int) -> None:
+        """Decided at Stripe, so it is taken though the money is spent or held."""
+        refund_of(top_up, top_up.amount_micros // part, number=str(self.next()))
+        self.model.move(-(top_up.amount_micros // part))
+
+    @rule(target=gifts, cents=st.integers(1, 100))
+    def give(self, cents: int) -> Given:
+        self.next()
+        given = Given(promotion_of(self.wallet, cents * CENT, expires_in=timedelta(days=1, seconds=self.count)), cents * CENT)
+        self.model.given.append(given)
+        self.model.move(cents * CENT)
+        return given
+
+    @rule(given=gifts)
+    def expire_gift(self, given: Given) -> None:
+        """Its time comes; what open holds were promised stays."""
+        self.next()
+        row = Promotion.objects.get(pk=given.row.pk)
+        if row.expires_at is not None and row.expires_at > timezone.now():
+            Promotion.objects.filter(pk=row.pk).update(expires_at=row.expires_at - PAST)
+            # Sooner to expire than all others from now on, so it is spent first; of those that have expired, the earliest first.
+            order = list(Promotion.objects.filter(wallet=self.wallet).order_by("expires_at").values_list("pk", flat=True))
+            self.model.given.sort(key=lambda one: order.index(one.row.pk))
+        gone = min(given.left, max(0, self.model.promotion - self.model.held))
+        if gone:
+            given.left -= gone
+            self.model.move(-gone)
+        assert expire_promotion(given.row.pk) == gone
+
+    # ---------------------------------------------------------------- holds
+
+    @rule(target=holds, meter=st.sampled_from(["call_out", "call_in"]), expected=st.sampled_from([None, 1, 60, 150]))
+    def hold(self, meter: Direction, expected: int | None) -> Any:
+        number, model = self.next(), self.model
+        bought, in_grace = buys(meter, model.available), False
+        if bought < 1 and meter == "call_in" and not model.is_paused:
+            bought, in_grace = buys(meter, model.available + OVERDRAFT), True
+        known = current_prices().meter(meter)
+        assert known is not None
+        request = UseRequest(meter=known, destination=US if meter == "call_out" else "", expected_quantity=expected, reference=str(number))
+        try:
+            with transaction.atomic():
+                held = hold_for_use(self.wallet.pk, request, idempotency_key=f"hold-{number}")
+        except NotAllowed:
+            assert bought < 1
+            return multiple()
+        assert bought >= 1
+        assert held.hold is not None
+        if in_grace:
+            model.run_out()
+        quantity = min(bought, 4 * 3600, expected or 600)
+        model.held += price(meter, quantity)
+        assert hold_for_use(self.wallet.pk, request, idempotency_key=f"hold-{number}").hold == held.hold, "Asked again, it is the same."
+        return Held(held.hold, meter, quantity, price(meter, quantity), placed=model.tick + 1)
+
+    @rule(hold=holds, by=st.sampled_from([1, 60, 600]))
+    def extend(self, hold: Held, by: int) -> None:
+        self.next()
+        model = self.model
+        floor = -OVERDRAFT if hold.meter == "call_in" and not model.is_paused else 0
+        bought = min(buys(hold.meter, hold.amount + model.available - floor), hold.quantity + 4 * 3600)
+        try:
+            with transaction.atomic():
+                extend_use(self.wallet.pk, hold.row.id, by_quantity=by)
+        except (AlreadyResolved, HoldExpired):
+            assert hold.status != "open"
+        except NotAllowed:
+            assert bought <= hold.quantity
+        else:
+            assert hold.status == "open"
+            quantity = min(bought, hold.quantity + by)
+            assert quantity > hold.quantity
+            more = max(0, price(hold.meter, quantity) - hold.amount)
+            if model.available < more:
+                model.run_out()
+            model.held += more
+            hold.quantity, hold.amount = quantity, hold.amount + more
+
+    @rule(hold=holds, seconds=SECONDS)
+    def capture(self, hold: Held, seconds: int) -> None:
+        self.next()
+        try:
+            with transaction.atomic():
+                captured = capture_use(Hold.objects.get(id=hold.row.id), quantity=seconds, reporter=Reporter())
+        except AlreadyResolved:
+            assert hold.charged or hold.status == "released"
+            assert hold.captured != seconds
+            return
+        assert captured.amount_micros == price(hold.meter, seconds)
+        if not hold.charged:
+            self.charge_under(hold, seconds)
+            hold.captured = seconds
+        assert hold.captured == seconds
+
+    @rule(hold=holds, seconds=SECONDS)
+    def capture_by_event(self, hold: Held, seconds: int) -> None:
+        """A new event each time. One use is charged under one hold, whatever became of that; another telling is kept aside."""
+        key = f"n{self.next()}"
+        (outcome,) = take_events([made_here(self.event(key, hold.meter, seconds, hold=str(hold.row.id)))], reporter=Reporter())
+        assert outcome.taken is (Taken.KEPT_ASIDE if hold.charged else Taken.CHARGED), outcome
+        if hold.charged:
+            self.model.kept.add((key, hold.meter, seconds, str(hold.row.id)))
+        else:
+            self.charge_under(hold, seconds)
+
+    def charge_under(self, hold: Held, seconds: int) -> None:
+        hold.charged = True
+        self.model.charge(price(hold.meter, seconds))
+        if hold.status == "open":
+            self.model.give_back(hold, "captured")
+
+    @rule(hold=holds)
+    def release(self, hold: Held) -> None:
+        self.next()
+        try:
+            with transaction.atomic():
+                release_hold(hold.row)
+        except (AlreadyResolved, HoldExpired):
+            assert hold.status in ("captured", "expired")
+            return
+        if hold.status == "open":
+            self.model.give_back(hold, "released")
+
+    @rule(hold=holds)
+    def expire(self, hold: Held) -> None:
+        self.next()
+        Hold.objects.filter(id=hold.row.id).update(expires_at=Now())
+        assert expire_due_holds() == (hold.status == "open")
+        if hold.status == "open":
+            self.model.give_back(hold, "expired")
+
+    @rule(minutes=st.sampled_from([0, 240]))
+    def give_grace(self, minutes: int) -> None:
+        """The operator takes the grace time away, which is as if it had passed, or gives it."""
+        self.model.has_grace = minutes > 0
+        Wallet.objects.filter(pk=self.wallet.pk).update(grace_minutes=minutes)
+
+    # ---------------------------------------------------------------- reports
+
+    @rule(batch=st.lists(REPORTS, min_size=1, max_size=6))
+    def report(self, batch: list[tuple[str, str, int]]) -> None:
+        """Repeats, conflicts and what cannot be priced among them, of keys that may stand already."""
+        self.next()
+        outcomes = take_events([made_here(self.event(*one)) for one in batch], reporter=Reporter())
+        assert [outcome.taken for outcome in outcomes] == [self.expected(*one) for one in batch]
+
+    def expected(self, key: str, meter: str, quantity: int) -> Taken:
+        model = self.model
+        if meter == "fax" and not model.faxes:
+            model.kept.add((key, meter, quantity, ""))
+            return Taken.KEPT_ASIDE
+        if key in model.charged:
+            if model.charged[key] == (meter, quantity):
+                return Taken.REPEATED
+            model.kept.add((key, meter, quantity, ""))
+            return Taken.KEPT_ASIDE
+        model.charged[key] = (meter, quantity)
+        model.charge(price(meter, quantity, used=model.tasks))
+        model.tasks += quantity if meter == "ai_task" else 0
+        return Taken.CHARGED
+
+    @rule()
+    def mend(self) -> None:
+        """The operator sets the missing meter up, and replays everything that was kept."""
+        self.next()
+        if not self.model.faxes:
+            self.model.faxes = True
+            Meter.objects.create(key="fax", name="Faxes", unit="page", kind="message_out")
+            card = open_default_card("usd", name="Standard USD")
+            publish_rates(card, terms=[Terms(meter="fax", price_micros=FAX)], valid_from=LONG_AGO)
+        for kept in KeptEvent.objects.filter(status="kept").order_by("pk"):
+            (one,) = [one for one in self.model.kept if kept.body == made_here(self.event(*one[:3], hold=one[3])).body.decode()]
+            taken = Taken.KEPT_ASIDE if one[3] else self.expected(*one[:3])
+            assert replay_kept_event(kept.pk).outcome.taken is taken
+            if taken is not Taken.KEPT_ASIDE:
+                self.model.kept.discard(one)
+
+    # ---------------------------------------------------------------- what must hold after each
+
+    @invariant()
+    def the_wallet_is_as_the_model_says(self) -> None:
+        wallet, model = Wallet.objects.get(pk=self.wallet.pk), self.model
+        found = (wallet.balance_micros, wallet.held_micros, wallet.promotion_micros, wallet.last_seq, wallet.depleted_at is not None)
+        assert found == (model.balance, model.held, model.promotion, model.rows, model.depleted is not None)
+
+    @invariant()
+    def what_is_kept_aside_is_what_could_not_be_charged(self) -> None:
+        assert KeptEvent.objects.filter(status="kept").count() == len(self.model.kept)
+
+    @invariant()
+    def each_event_has_its_row_and_its_day(self) -> None:
+        charged = sorted(Transfer.objects.filter(wallet=self.wallet, credit="usage_revenue").values_list("seq", "amount_micros"))
+        assert sorted(Event.objects.values_list("transfer_seq", "amount_micros")) == charged
+        assert sum(UsageDay.objects.values_list("events", flat=True)) == len(charged)
+
+
+@pytest.mark.django_db
+def test_it_is_what_a_plain_model_says(prices: None) -> None:
+    run_state_machine_as_test(UsageMachine, settings=settings(max_examples=40, stateful_step_count=30, deadline=None))
