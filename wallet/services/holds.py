@@ -136,7 +136,8 @@ def capture_holds(wallets: Mapping[int, Wallet], charged_micros: Mapping[HoldKey
             UPDATE wallet_hold AS hold
             SET status = 'captured', captured_micros = charge.micros, resolved_at = statement_timestamp()
             FROM unnest(%s::bigint[], %s::uuid[], %s::bigint[]) AS charge (wallet_id, id, micros)
-            WHERE hold.wallet_id = charge.wallet_id AND hold.id = charge.id AND hold.status = 'open' AND hold.expires_at > statement_timestamp()
+            WHERE hold.wallet_id = charge.wallet_id AND hold.id = charge.id
+                AND hold.status = 'open' AND hold.expires_at > statement_timestamp()
             RETURNING hold.wallet_id, hold.id, hold.amount_micros, hold.created_at
             """,
             columns,
