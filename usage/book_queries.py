@@ -3,6 +3,10 @@
 Raw, as each compares millions of events with their transfers or sums, once and inside the database. Reads only.
 """
 
+from usage.kinds import UsageKind
+
+_KINDS = ", ".join(f"'{kind.value}'" for kind in UsageKind)
+
 USES = """
 WITH judged AS (
     SELECT
@@ -27,6 +31,7 @@ WITH judged AS (
 SELECT * FROM judged WHERE fault IS NOT NULL ORDER BY wallet_id, seq LIMIT %(limit)s
 """
 
+# Whatever takes money for a use, by its kind or by its key: a charge that is put in by hand has no event.
 CHARGES = """
 WITH judged AS (
     SELECT
@@ -37,17 +42,18 @@ WITH judged AS (
         transfer.idempotency_key,
         count(*) OVER same_use AS charges,
         CASE
-            WHEN transfer.idempotency_key <> 'event:' || transfer.reference THEN 'key'
             WHEN count(*) OVER same_use > 1 THEN 'charged twice'
             WHEN event.wallet_id IS NULL THEN 'no event'
+            WHEN transfer.idempotency_key <> 'event:' || transfer.reference THEN 'key'
         END AS fault
     FROM wallet_transfer AS transfer
     LEFT JOIN usage_event AS event ON event.wallet_id = transfer.wallet_id AND event.transfer_seq = transfer.seq
-    WHERE transfer.wallet_id > %(after)s AND transfer.wallet_id <= %(up_to)s AND transfer.idempotency_key LIKE 'event:%%'
+    WHERE transfer.wallet_id > %(after)s AND transfer.wallet_id <= %(up_to)s
+        AND (transfer.idempotency_key LIKE 'event:%%' OR transfer.kind IN ({kinds}))
     WINDOW same_use AS (PARTITION BY transfer.wallet_id, transfer.reference)
 )
 SELECT * FROM judged WHERE fault IS NOT NULL ORDER BY wallet_id, seq LIMIT %(limit)s
-"""
+""".replace("{kinds}", _KINDS)
 
 DAYS = """
 WITH counted AS (
@@ -95,4 +101,38 @@ WITH charged AS (
     WHERE hold.wallet_id > %(after)s AND hold.wallet_id <= %(up_to)s AND hold.status = 'captured'
 )
 SELECT * FROM judged WHERE fault IS NOT NULL ORDER BY wallet_id, id LIMIT %(limit)s
+"""
+
+KEPT = """
+SELECT kept.wallet_id, NULL::bigint AS seq, kept.id, kept.source, kept.event_id, kept.resolution, 'lost' AS fault
+FROM usage_keptevent AS kept
+LEFT JOIN usage_event AS event ON event.wallet_id = kept.wallet_id AND event.key = kept.key
+WHERE kept.wallet_id > %(after)s AND kept.wallet_id <= %(up_to)s AND event.wallet_id IS NULL
+ORDER BY kept.wallet_id, kept.id
+LIMIT %(limit)s
+"""
+
+BUDGETS = """
+WITH budget AS (
+    SELECT * FROM usage_budget WHERE wallet_id > %(after)s AND wallet_id <= %(up_to)s
+), spent AS (
+    SELECT budget.wallet_id, budget.id AS budget_id, date_trunc('month', event.day)::date AS month, sum(event.amount_micros) AS micros
+    FROM budget
+    JOIN usage_event AS event ON event.wallet_id = budget.wallet_id AND event.day >= budget.counts_from
+        AND CASE budget.scope WHEN 'agent' THEN event.agent WHEN 'number' THEN event.own_number ELSE event.api_key END = budget.value
+    GROUP BY budget.wallet_id, budget.id, date_trunc('month', event.day)
+), summed AS (
+    SELECT wallet_id, budget_id, month, spent_micros AS micros
+    FROM usage_budgetmonth
+    WHERE wallet_id > %(after)s AND wallet_id <= %(up_to)s
+), compared AS (
+    SELECT
+        wallet_id, budget_id, month, COALESCE(summed.micros, 0) AS summed_micros, COALESCE(spent.micros, 0) AS spent_micros
+    FROM spent FULL JOIN summed USING (wallet_id, budget_id, month)
+)
+SELECT compared.*, NULL::bigint AS seq, budget.scope, budget.value, 'spent' AS fault
+FROM compared JOIN budget ON budget.id = compared.budget_id
+WHERE summed_micros <> spent_micros
+ORDER BY wallet_id, budget_id, month
+LIMIT %(limit)s
 """

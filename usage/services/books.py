@@ -44,4 +44,16 @@ CHECKS = [
             "amount": "has the hold {id}, which captured {captured_micros}, and uses under it that cost {charged_micros}",
         },
     ),
+    Check(
+        name="kept aside",
+        proves="each report that was kept aside and replayed is among the uses",
+        statement=book_queries.KEPT,
+        words={"lost": "had the report {event_id} of {source} kept aside and replayed ({resolution}), and there is no such use"},
+    ),
+    Check(
+        name="budgets",
+        proves="what each budget's months have spent is what was used under it",
+        statement=book_queries.BUDGETS,
+        words={"spent": "says that {summed_micros} was spent in {month} on the {scope} {value}, and its uses cost {spent_micros}"},
+    ),
 ]

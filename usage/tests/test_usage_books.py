@@ -7,10 +7,12 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from usage.cloud_events import CloudEvent, UseData, made_here
-from usage.models import Meter
+from usage.models import Budget, KeptEvent, Meter
+from usage.services.budgets import set_budget
 from usage.services.default_prices import seed_default_prices
 from usage.services.holds import UseRequest, capture_use, hold_for_use
 from usage.services.ingestion import Reporter, Taken, take_events
+from usage.services.kept_aside import replay_kept_event
 from wallet.models import Wallet
 from wallet.services.promotions import grant_promotion
 from wallet.services.wallets import open_wallet
@@ -19,9 +21,19 @@ from workspaces.models import Workspace
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
+PUT_IN_BY_HAND = """
+INSERT INTO wallet_transfer (wallet_id, seq, debit, credit, amount_micros, promotion_micros, balance_after_micros, kind, reference,
+    description, happened_at, idempotency_key)
+SELECT workspace_id, last_seq + 1, 'wallet', 'usage_revenue', 1000000, 0, balance_micros - 1000000, 'call_out', 'nothing',
+    '', now(), '{key}'
+FROM wallet_wallet;
+UPDATE wallet_wallet SET last_seq = last_seq + 1, balance_micros = balance_micros - 1000000
+"""
+
+
 @pytest.fixture
 def wallet() -> Wallet:
-    """Two calls, a free one, a lab run and a captured hold."""
+    """Two calls, a free one, a lab run, a captured hold, a report that was kept aside and replayed, and a budget."""
     seed_default_prices()
     workspace = Workspace.objects.create(name="Alice")
     wallet = open_wallet(workspace, currency="usd")
@@ -37,6 +49,16 @@ def wallet() -> Wallet:
     held = hold_for_use(wallet.pk, UseRequest(meter=Meter.objects.get(pk="call_out"), expected_quantity=60), idempotency_key="hold").hold
     assert held is not None
     capture_use(held, quantity=45, reporter=Reporter())
+    late = CloudEvent(id="e", source="/calls", type="call_out", specversion="1.0", subject="customer-7", data=UseData(quantity=60))
+    take_events([made_here(late)], reporter=Reporter())
+    workspace.external_id = "customer-7"
+    workspace.save(update_fields=["external_id"])
+    replay_kept_event(KeptEvent.objects.get().pk)
+    agents = CloudEvent(
+        id="f", source="/calls", type="ai_task", specversion="1.0", subject=workspace.public_id, data=UseData(agent="Notes")
+    )
+    take_events([made_here(agents)], reporter=Reporter())
+    set_budget(wallet, scope=Budget.Scope.AGENT, value="Notes", monthly_cap_micros=10_000_000)
     return wallet
 
 
@@ -55,6 +77,11 @@ def test_it_finds_nothing_wrong_where_nothing_is(wallet: Wallet) -> None:
         ("UPDATE usage_usageday SET events = events + 1 WHERE meter_id = 'voice_lab'", "counts 2 uses of voice_lab"),
         ("UPDATE usage_usageday SET billed_quantity = 1 WHERE meter_id = 'call_in'", "another quantity of call_in"),
         ("DELETE FROM usage_usageday WHERE meter_id = 'call_out'", "counts 0 uses of call_out"),
+        ("DELETE FROM usage_event WHERE event_id = 'e'", "of /calls kept aside and replayed (charged), and there is no such use"),
+        ("UPDATE usage_budgetmonth SET spent_micros = spent_micros + 1", "was spent in "),
+        ("DELETE FROM usage_budgetmonth", "says that $0.0000 was spent in "),
+        (PUT_IN_BY_HAND.format(key="by hand"), "charges $1.0000 for the use nothing, and there is no such use"),
+        (PUT_IN_BY_HAND.format(key="event:nothing"), "charges $1.0000 for the use nothing, and there is no such use"),
         ("UPDATE usage_event SET hold_id = NULL", "and no use that was charged under it"),
         ("UPDATE wallet_hold SET captured_micros = captured_micros + 1", "and uses under it that cost"),
     ],

@@ -33,7 +33,7 @@ def entry(
     amount_micros: int, *, key: str = "", debit: Account = Account.WALLET, credit: Account = Account.USAGE_REVENUE, **more: Any
 ) -> Entry:
     """A charge for a use, unless the accounts say otherwise; its key is new unless given."""
-    given = {"kind": "call_out", "reference": key or "a call", "description": "Outbound call", "happened_at": timezone.now()}
+    given = {"kind": "use", "reference": key or "a call", "description": "Outbound call", "happened_at": timezone.now()}
     return Entry(
         debit=debit, credit=credit, amount_micros=amount_micros, idempotency_key=key or f"entry-{next(_numbers)}", **{**given, **more}
     )

@@ -23,7 +23,7 @@ def make_full_book() -> Wallet:
     expire_promotion(expired.pk)  # row 8
     dispute_of(top_up, number=str(wallet.pk), status="lost", withdrawn_micros=20 * DOLLAR)  # rows 9 and 10
     promotion_of(wallet, 4 * DOLLAR, expires_in=timedelta(days=9))  # row 11
-    post(wallet.pk, [adjustment(30 * DOLLAR), entry(0, kind="call_in")])  # rows 12 and 13: the second was free
+    post(wallet.pk, [adjustment(30 * DOLLAR), entry(0)])  # rows 12 and 13: the second was free
     place_hold(wallet.pk, amount_micros=DOLLAR, reference="call", idempotency_key="hold", lifetime=timedelta(hours=1))
     wallet.refresh_from_db()
     return wallet

@@ -21,12 +21,12 @@ def test_it_posts_one() -> None:
     wallet = make_wallet()
     happened_at = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
-    (transfer,) = post(wallet.pk, [entry(75_000, key="evt-1", kind="call_out", description="Call to +49 30 1234", happened_at=happened_at)])
+    (transfer,) = post(wallet.pk, [entry(75_000, key="evt-1", kind="use_out", description="Call to +49 30 1234", happened_at=happened_at)])
 
     assert (transfer.wallet_id, transfer.seq) == (wallet.pk, 1)
     assert (transfer.debit, transfer.credit, transfer.amount_micros) == (Account.WALLET, Account.USAGE_REVENUE, 75_000)
     assert (transfer.balance_after_micros, transfer.change_micros, transfer.promotion_micros) == (-75_000, -75_000, 0)
-    assert (transfer.kind, transfer.reference, transfer.description) == ("call_out", "evt-1", "Call to +49 30 1234")
+    assert (transfer.kind, transfer.reference, transfer.description) == ("use_out", "evt-1", "Call to +49 30 1234")
     assert transfer.happened_at == happened_at
     assert timezone.now() - transfer.posted_at < timedelta(minutes=1)
     assert_books_balance()

@@ -64,7 +64,7 @@ class Book:
             part = min(left, gift.left)
             gift.left -= part
             left -= part
-        self.move("call_out", -amount, given=amount - left)
+        self.move("use", -amount, given=amount - left)
 
     def expire(self, gift: Gift) -> None:
         gone = min(gift.left, max(0, self.given - self.held))

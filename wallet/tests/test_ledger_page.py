@@ -93,7 +93,7 @@ class Story:
         charge(self.wallet, amount_micros, key=f"call-{self.count}")
 
     def call_again(self, *other: int) -> None:
-        first = Transfer.objects.filter(wallet=self.wallet, kind="call_out").latest("seq")
+        first = Transfer.objects.filter(wallet=self.wallet, kind="use").latest("seq")
         charge(self.wallet, *(other or (first.amount_micros,)), key=first.idempotency_key)
 
     def adjust(self, amount_micros: int) -> None:

@@ -100,7 +100,7 @@ def test_it_spends_given_credit_once() -> None:
     outcomes = at_once([lambda: post(wallet.pk, [entry(DOLLAR)])] * 20)
 
     assert errors(outcomes) == []
-    assert sum(row.promotion_micros for row in Transfer.objects.filter(kind="call_out")) == 10 * DOLLAR
+    assert sum(row.promotion_micros for row in Transfer.objects.filter(kind="use")) == 10 * DOLLAR
     assert_books_balance()
 
 
