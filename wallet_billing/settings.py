@@ -102,7 +102,7 @@ for _database in DATABASES.values():
 # The app's statements are short; the owner's migrations may take their time.
 DATABASES["default"]["OPTIONS"]["options"] += " -c statement_timeout=60s"
 # Rows here are added and never changed or removed: manage.py prepare_database withholds UPDATE and DELETE from the app's role.
-APPEND_ONLY_TABLES = ["wallet_transfer"]
+APPEND_ONLY_TABLES = ["wallet_transfer", "usage_event"]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # ---------------------------------------------------------------- Redis and Celery
