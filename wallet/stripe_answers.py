@@ -10,6 +10,8 @@ from wallet.stripe_objects import CardDetails, Checkout, DisputeState, IncomingE
 
 Json = Mapping[str, Any]
 
+_METHOD_NAMES = {"us_bank_account": "Bank account", "sepa_debit": "SEPA debit", "ideal": "iDEAL", "p24": "Przelewy24"}
+
 
 def read_payment(intent: Json) -> Payment:
     """A PaymentIntent, its payment method expanded where the card is wanted."""
@@ -27,7 +29,16 @@ def read_payment(intent: Json) -> Payment:
         created_at=_moment(intent["created"]),
         card=_paying_card(intent),
         decline=read_decline(failure) if failure else None,
+        other_method=_other_method(intent["payment_method"]),
     )
+
+
+def _other_method(method: "str | Json | None") -> str:
+    if not isinstance(method, Mapping) or method["type"] == "card":
+        return ""
+    name = _METHOD_NAMES.get(method["type"], method["type"].replace("_", " ").capitalize())
+    digits = (method.get(method["type"]) or {}).get("last4")
+    return f"{name} •••• {digits}" if digits else name
 
 
 def _paying_card(intent: Json) -> CardDetails | None:

@@ -25,7 +25,8 @@ class CardDetails:
 class Payment:
     """A PaymentIntent: `amount_micros` is None in a currency that no wallet has.
 
-    `top_up_id` and `workspace` come from its metadata, and are empty where it is not ours.
+    `top_up_id` and `workspace` come from its metadata, and are empty where it is not ours. `other_method` names what
+    paid where it was no card: Bank account •••• 6789.
     """
 
     id: str
@@ -39,6 +40,7 @@ class Payment:
     created_at: datetime
     card: CardDetails | None
     decline: Decline | None
+    other_method: str = ""
 
     @property
     def succeeded(self) -> bool:

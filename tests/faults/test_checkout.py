@@ -6,12 +6,13 @@ import pytest
 from django.utils import timezone
 
 from stripe_sandbox.testing import RunningSandbox
-from tests.payments import DOLLAR, MoneyIn
-from wallet.errors import GatewayUnavailable, IdempotencyConflict, LinkUnusable, OutcomeUnknown
-from wallet.models import PaymentLink, TopUp
+from tests.payments import DOLLAR, Alerts, MoneyIn
+from wallet.errors import GatewayRejected, GatewayUnavailable, IdempotencyConflict, LinkUnusable, OutcomeUnknown
+from wallet.models import PaymentLink, TopUp, Wallet
 from wallet.services.checkout import open_checkout, return_from_checkout, withdraw_payment_link
 from wallet.services.payment_links import LinkState, link_state
 from wallet.services.reconciliation import reconcile_since
+from wallet.services.settlement import end_top_up
 
 Status = TopUp.Status
 
@@ -177,6 +178,32 @@ def test_it_credits_a_session_that_was_paid_while_it_was_being_replaced(money_in
 
     assert money_in.balance == 20
     assert link_state(PaymentLink.objects.get()) is LinkState.USED
+
+
+def test_it_ends_whatever_else_of_a_paid_link_is_open(money_in: MoneyIn, sandbox: RunningSandbox) -> None:
+    """A15: paid by a session that our row had given up, while another one was open."""
+    link = money_in.ask_for_link()
+    first = open_checkout(link)
+    end_top_up(TopUp.objects.get().pk, status=Status.EXPIRED)
+    second = open_checkout(PaymentLink.objects.get())
+    sandbox.pay_checkout(first)
+    money_in.deliver()
+    assert money_in.balance == 20
+
+    money_in.sweep()
+
+    assert sandbox.pay_checkout(second).status == 410
+    assert money_in.moves() == [("top_up", 20)]
+
+
+def test_it_tells_the_operator_when_stripe_refuses_to_open_a_session(money_in: MoneyIn, alerts: Alerts) -> None:
+    link = money_in.ask_for_link()
+    Wallet.objects.update(stripe_customer_id="cus_of_another_account")
+
+    with pytest.raises(GatewayRejected):
+        open_checkout(PaymentLink.objects.get(pk=link.pk))
+
+    assert alerts() == ["checkout_rejected"]
 
 
 def test_it_credits_before_the_payer_is_back(money_in: MoneyIn, sandbox: RunningSandbox) -> None:

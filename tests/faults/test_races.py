@@ -184,6 +184,22 @@ def test_it_opens_one_session_for_many_payers_at_once(money_in: MoneyIn, sandbox
     assert len(set(addresses)) == TopUp.objects.count() == len(sandbox.state()["checkout_sessions"]) == 1
 
 
+def test_it_never_deadlocks_two_payments_of_one_link(money_in: MoneyIn, sandbox: RunningSandbox, slow_credit: None) -> None:
+    """Each credit wants the link's other attempt looked at, which the other one is just settling."""
+    link = money_in.ask_for_link()
+    first = open_checkout(link)
+    TopUp.objects.update(status=TopUp.Status.EXPIRED, resolved_at=link.created_at)
+    second = open_checkout(link)
+    sandbox.pay_checkout(first)
+    sandbox.pay_checkout(second)
+    payments = [stripe_gateway.retrieve_payment(intent["id"]) for intent in sandbox.state()["payment_intents"]]
+
+    _, faults = at_once(*[lambda payment=payment: settle_payment(payment) for payment in payments])
+
+    assert faults == []
+    assert money_in.moves() == [("top_up", 20), ("top_up", 20)]
+
+
 def test_it_takes_a_refund_once_when_told_by_many_at_once(money_in: MoneyIn, sandbox: RunningSandbox, paid: Payment) -> None:
     """A17, S19."""
     settle_payment(paid)

@@ -159,6 +159,7 @@ def test_it_waits_for_a_bank_debit(money_in: MoneyIn, sandbox: RunningSandbox) -
     money_in.deliver()
 
     assert money_in.moves() == [("top_up", 20)]
+    assert TopUp.objects.get().paid_with == "Bank account •••• 6789"
 
 
 @pytest.mark.parametrize("how", ["webhook", "sweep", "webhook of the payment, then sweep"])

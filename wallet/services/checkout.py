@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from wallet import stripe_gateway
 from wallet.alerts import alert
-from wallet.errors import Decline, GatewayUnavailable, LinkUnusable, PaymentMismatch
+from wallet.errors import Decline, GatewayRejected, GatewayUnavailable, LinkUnusable, PaymentMismatch
 from wallet.ledger import lock_wallet
 from wallet.models import OPEN_STATUSES, CardSetup, Origin, PaymentLink, TopUp
 from wallet.services.cards import save_card
@@ -52,7 +52,11 @@ def open_checkout(link: PaymentLink, *, saves_card: bool = False) -> str:
         _end(attempt)
         attempt = _attempt(link, saves_card=saves_card)
     if not attempt.checkout_url:
-        _open_session_once(attempt)
+        try:
+            _open_session_once(attempt)
+        except GatewayRejected as error:
+            alert("checkout_rejected", link=link.pk, wallet=link.wallet_id, error=error)
+            raise
     return attempt.checkout_url
 
 
@@ -83,7 +87,8 @@ def ask_after_checkout(attempt: Attempt) -> None:
     """Bring the attempt into step with its session at Stripe. Not inside a transaction. Raises: GatewayError."""
     link = attempt.payment_link
     assert link is not None, "Only payment links are paid in Checkout."
-    if link.withdrawn_at is not None or (not attempt.checkout_session_id and _time_left(attempt) <= timedelta(0)):
+    is_closed = link.withdrawn_at is not None or link.used_at is not None
+    if is_closed or (not attempt.checkout_session_id and _time_left(attempt) <= timedelta(0)):
         _end(attempt)
     elif attempt.checkout_session_id:
         settle_checkout(stripe_gateway.retrieve_checkout(attempt.checkout_session_id), attempt=attempt)

@@ -160,7 +160,7 @@ def _credit(top_up: TopUp, payment: Payment) -> TopUp:
         alert("payment_for_a_closed_top_up", top_up=top_up.pk, status=top_up.status, payment=payment.id)
     card = _keep_card(top_up, payment.card)
     kind, label = _LABELS[Origin(top_up.origin)]
-    paid_with = _paid_with(payment.card)
+    paid_with = _paid_with(payment)
     post(
         top_up.wallet_id,
         [
@@ -180,9 +180,18 @@ def _credit(top_up: TopUp, payment: Payment) -> TopUp:
     _record_decline(top_up, _NO_DECLINE)
     _resolve(top_up, Status.SUCCEEDED)
     if top_up.payment_link_id is not None:
-        PaymentLink.objects.filter(pk=top_up.payment_link_id, used_at=None).update(used_at=Now())
+        _use_link(top_up.payment_link_id)
     notify_admins(top_up.wallet_id, kind=Notice.Kind.RECEIPT, reference=str(top_up.pk))
     return top_up
+
+
+def _use_link(link_id: UUID) -> None:
+    """A link works once: whatever else of it may still be open is for the sweep to end."""
+    PaymentLink.objects.filter(pk=link_id, used_at=None).update(used_at=Now())
+    others = TopUp.objects.filter(payment_link_id=link_id, next_check_at__isnull=False)
+    # Not waited for: the wallet is locked, and who has such a row locked is waiting for it, to settle that row themselves.
+    free = list(others.select_for_update(skip_locked=True).values_list("pk", flat=True))
+    others.filter(pk__in=free).update(next_check_at=Now())
 
 
 def _keep_card(top_up: TopUp, details: CardDetails | None) -> Card | None:
@@ -191,8 +200,9 @@ def _keep_card(top_up: TopUp, details: CardDetails | None) -> Card | None:
     return save_card(top_up.wallet_id, details, connected_by=top_up.requested_by)
 
 
-def _paid_with(details: CardDetails | None) -> str:
-    return Card(brand=details.brand, last_four=details.last_four).label if details else ""
+def _paid_with(payment: Payment) -> str:
+    card = payment.card
+    return Card(brand=card.brand, last_four=card.last_four).label if card else payment.other_method
 
 
 def _next_receipt_number() -> str:
