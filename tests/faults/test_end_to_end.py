@@ -26,7 +26,8 @@ def link(stack: RunningStack, settings: Any) -> Iterator[PaymentLink]:
     settings.STRIPE_API_BASE = stack.sandbox.api_url
     stripe_gateway._client.cache_clear()
     wallet, alice = make_wallet(name="Acme Calls", owner="alice@example.com")
-    return request_payment_link(wallet, purpose=PaymentLink.Purpose.PAY, amount_micros=20 * DOLLAR, request_id="form-1", requested_by=alice)
+    yield request_payment_link(wallet, purpose=PaymentLink.Purpose.PAY, amount_micros=20 * DOLLAR, request_id="form-1", requested_by=alice)
+    stripe_gateway._client.cache_clear()
 
 
 def wait_until(is_so: Callable[[], object]) -> None:
