@@ -37,7 +37,7 @@ def rows_of(response: Any) -> list[dict[str, str]]:
 
 def test_it_writes_every_row_exactly(alices: Client, wallet: Wallet, page: str) -> None:
     post(wallet.pk, [adjustment(10 * DOLLAR, posted_at=AT, happened_at=AT)])
-    post(wallet.pk, [entry(16_501, description="A call", reference="ref", posted_at=AT, happened_at=AT)])
+    post(wallet.pk, [entry(16_501, kind="call_out", description="A call", reference="ref", posted_at=AT, happened_at=AT)])
 
     newest, _ = rows_of(alices.get(f"{page}/transactions.csv"))
 

@@ -16,4 +16,7 @@ def fill_history(wallet: Wallet, *, calls: int) -> None:
     paid_top_up(wallet, 50 * DOLLAR)
     words = "Outbound call · +1 212 555 0142 · Sales agent · 4 min 12 s"
     now = timezone.now()
-    post(wallet.pk, [entry(75_000 + number, description=words, happened_at=now - timedelta(minutes=5)) for number in range(calls)])
+    post(
+        wallet.pk,
+        [entry(75_000 + number, kind="call_out", description=words, happened_at=now - timedelta(minutes=5)) for number in range(calls)],
+    )
