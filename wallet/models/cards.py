@@ -80,6 +80,10 @@ class CardSetup(models.Model):
     checkout_session_id = models.CharField(max_length=255, unique=True, null=True)
     checkout_url = models.TextField(blank=True)
     checkout_expires_at = models.DateTimeField(help_text="Frozen before Stripe is asked.")
+    stripe_key_renewals = models.PositiveSmallIntegerField(
+        default=0, db_default=0, help_text="How often the key under which the session is opened had to be renewed: services.renewed_keys."
+    )
+    stripe_unclear_at = models.DateTimeField(null=True, help_text="When Stripe last left open whether it had opened the session.")
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     next_check_at = models.DateTimeField(null=True, help_text="When the sweep looks at it again; null once it is resolved.")
     checks = models.PositiveIntegerField(default=0)

@@ -58,13 +58,29 @@ class TopUp(models.Model):
     checkout_session_id = models.CharField(max_length=255, unique=True, null=True)
     checkout_url = models.TextField(blank=True, help_text="Where the payer pays while the session is open.")
     checkout_expires_at = models.DateTimeField(null=True, help_text="Frozen before Stripe is asked; Stripe allows 30 minutes to 24 hours.")
+    stripe_key_renewals = models.PositiveSmallIntegerField(
+        default=0,
+        db_default=0,
+        help_text="How often the key under which the session is opened had to be renewed: services.renewed_keys. A charge's key never is.",
+    )
+    stripe_unclear_at = models.DateTimeField(null=True, help_text="When Stripe last left open whether it had opened the session.")
     payment_intent_id = models.CharField(max_length=255, unique=True, null=True)
     decline_code = models.CharField(max_length=100, blank=True)
     advice_code = models.CharField(max_length=100, blank=True)
     network_decline_code = models.CharField(max_length=100, blank=True)
     failure_message = models.TextField(blank=True, help_text="What went wrong, for the owner; never a card's data.")
     receipt_number = models.CharField(max_length=20, unique=True, null=True, help_text="Given when the money is credited.")
+    # What the receipt says, frozen with the credit: a receipt never changes its words.
     paid_with = models.CharField(max_length=100, blank=True, help_text="For the receipt: Visa •••• 4242.")
+    paid_by = models.CharField(
+        max_length=100, blank=True, default="", db_default="", help_text="For the receipt: the workspace's name of that day."
+    )
+    paid_to = models.TextField(
+        blank=True, default="", db_default="", help_text="For the receipt: the operator's name and address of that day, a line each."
+    )
+    paid_zone = models.CharField(
+        max_length=64, blank=True, default="", db_default="", help_text="For the receipt: the zone in which it tells its time."
+    )
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     sent_at = models.DateTimeField(null=True, help_text="When Stripe was first asked.")
     next_check_at = models.DateTimeField(null=True, help_text="When the sweep looks at it again; null once it is resolved.")
@@ -124,12 +140,20 @@ class Refund(models.Model):
 
 
 class Dispute(models.Model):
-    """A payer's bank asks for the money back. While one is open, automatic payments pause."""
+    """A payer's bank asks for the money back. While one is open, automatic payments pause.
+
+    One in another currency than the wallet's moves nothing until the operator has said what it is in the wallet's.
+    """
 
     stripe_dispute_id = models.CharField(max_length=255, unique=True)
     wallet = models.ForeignKey(Wallet, on_delete=models.PROTECT, related_name="disputes")
     top_up = models.ForeignKey(TopUp, on_delete=models.PROTECT, related_name="disputes")
-    amount_micros = models.BigIntegerField()
+    amount_micros = models.BigIntegerField(
+        null=True, help_text="In the wallet's currency; null while a dispute in another currency waits for the operator."
+    )
+    waits_because = models.TextField(
+        blank=True, default="", db_default="", help_text="Why nothing of it is booked, for the operator; empty where it is."
+    )
     status = models.CharField(max_length=30, help_text="Stripe's word: warning_needs_response … needs_response, under_review, won, lost.")
     reason = models.CharField(max_length=100, blank=True)
     withdrawn_micros = models.BigIntegerField(default=0, help_text="What Stripe took from us and we took from the wallet.")

@@ -33,6 +33,10 @@ class Wallet(models.Model):
     )
     last_seq = models.BigIntegerField(default=0, help_text="seq of the newest transfer; written by ledger.post alone.")
     stripe_customer_id = models.CharField(max_length=255, unique=True, null=True, help_text="Set once, when the wallet first meets Stripe.")
+    stripe_key_renewals = models.PositiveSmallIntegerField(
+        default=0, db_default=0, help_text="How often the key under which the customer is made had to be renewed: services.renewed_keys."
+    )
+    stripe_unclear_at = models.DateTimeField(null=True, help_text="When Stripe last left open whether it had made the customer.")
     depleted_at = models.DateTimeField(
         null=True, help_text="When the money ran out: inbound calls go on for the grace time from here. Null again once there is money."
     )
