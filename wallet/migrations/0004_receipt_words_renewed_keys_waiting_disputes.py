@@ -7,9 +7,10 @@ from django.db.models import OuterRef, Subquery
 
 def freeze_receipts(apps, schema_editor):
     """Receipts that were given before keep the words that they say today."""
-    TopUp = apps.get_model("wallet", "TopUp")
-    workspaces = apps.get_model("workspaces", "Workspace").objects.filter(pk=OuterRef("wallet_id"))
-    TopUp.objects.filter(status="succeeded", paid_by="").update(
+    # By the connection that migrates: the app's own would wait for the tables that this one has locked.
+    database = schema_editor.connection.alias
+    workspaces = apps.get_model("workspaces", "Workspace").objects.using(database).filter(pk=OuterRef("wallet_id"))
+    apps.get_model("wallet", "TopUp").objects.using(database).filter(status="succeeded", paid_by="").update(
         paid_by=Subquery(workspaces.values("name")[:1]),
         paid_zone=Subquery(workspaces.values("time_zone")[:1]),
         paid_to="\n".join([settings.OPERATOR_NAME, *(line for line in settings.OPERATOR_ADDRESS if line)]),
