@@ -11,6 +11,7 @@ WalletError
 │   ├── CardInUse                 removal refused while something needs the card
 │   ├── LinkUnusable              expired, withdrawn or used
 │   ├── TooManyAttempts
+│   ├── RuleInvalid             a rule of automatic payments that cannot be
 │   ├── CurrencyFixed             a wallet's currency never changes
 │   └── RefundTooLarge
 ├── IdempotencyConflict           a key seen before, with other content
@@ -100,6 +101,16 @@ class TooManyAttempts(WalletRefusal):
     code = "too_many_attempts"
 
 
+class RuleInvalid(WalletRefusal):
+    """A field of the rule of automatic payments is out of its bounds; the message says what would do."""
+
+    code = "rule_invalid"
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(message)
+        self.field = field
+
+
 class CurrencyFixed(WalletRefusal):
     """The workspace has a wallet in another currency already."""
 
@@ -154,6 +165,7 @@ class Decline:
     decline_code: str = ""
     advice_code: str = ""
     network_decline_code: str = ""
+    network_advice_code: str = ""
     message: str = ""
 
     @property

@@ -156,6 +156,13 @@ def divide_ceiling(dividend: int, *, divisor: int) -> int:
     return -(-dividend // divisor)
 
 
+def divide_floor(dividend: int, *, divisor: int) -> int:
+    """The quotient rounded down; `divisor` > 0."""
+    if divisor <= 0:
+        raise MoneyError("The divisor must be positive.")
+    return dividend // divisor
+
+
 def round_together(amounts_micros: Sequence[int], *, currency: str) -> list[int]:
     """The amounts in whole coins, so that what is shown adds up: they sum exactly to their sum, rounded half up to a coin.
 

@@ -118,6 +118,7 @@ def read_decline(details: Json) -> Decline:
         decline_code=details.get("decline_code") or "",
         advice_code=details.get("advice_code") or "",
         network_decline_code=details.get("network_decline_code") or "",
+        network_advice_code=details.get("network_advice_code") or "",
         message=details.get("message") or "",
     )
 

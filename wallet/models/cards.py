@@ -23,6 +23,9 @@ class Card(models.Model):
     fingerprint = models.CharField(max_length=64, blank=True, help_text="The same card connected twice has the same one.")
     is_default = models.BooleanField(default=False, help_text="Charged first.")
     is_backup = models.BooleanField(default=False, help_text="Charged when the default card is declined.")
+    refused_at = models.DateTimeField(
+        null=True, help_text="When the bank refused it for good: not charged automatically until its owner or its network renews it."
+    )
     connected_at = models.DateTimeField(db_default=Now(), editable=False)
     connected_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
     removed_at = models.DateTimeField(null=True)

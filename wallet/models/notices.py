@@ -13,6 +13,17 @@ class Notice(models.Model):
     class Kind(models.TextChoices):
         RECEIPT = "receipt", "Receipt"
         PAYMENT_LINK = "payment_link", "Payment link"
+        AUTOMATIC_PAYMENT = "automatic_payment", "Automatic payment made"
+        AUTOMATIC_FAILED = "automatic_failed", "Automatic payment failed"
+        CONFIRM_PAYMENT = "confirm_payment", "Confirm your payment"
+        CAP_REACHED = "cap_reached", "Limit of automatic payments reached"
+        CARD_EXPIRING = "card_expiring", "Card about to expire"
+        CARD_EXPIRED = "card_expired", "Card expired"
+        CARD_RENEWED = "card_renewed", "Card renewed by your bank"
+        LOW_BALANCE = "low_balance", "Low balance"
+        BALANCE_USED_UP = "balance_used_up", "Balance used up"
+        CALLS_PAUSED = "calls_paused", "All calls paused"
+        USAGE_SPIKE = "usage_spike", "Unusual day"
 
     wallet = models.ForeignKey(Wallet, on_delete=models.PROTECT, related_name="notices")
     kind = models.CharField(max_length=40, choices=Kind)

@@ -20,6 +20,9 @@ class Origin(models.TextChoices):
     AUTOMATIC = "automatic", "Automatic"
 
 
+IN_FLIGHT_STATUSES = ("created", "sending", "processing", "unknown")
+"""A top-up on a saved card in one of these is on its way, as far as anybody knows: nobody need pay for the same."""
+
 OPEN_STATUSES = ("created", "sending", "processing", "requires_action", "unknown", "manual_review")
 """A top-up in one of these may still bring money."""
 
@@ -53,6 +56,13 @@ class TopUp(models.Model):
     payment_link = models.ForeignKey(PaymentLink, on_delete=models.PROTECT, null=True, related_name="top_ups")
     card = models.ForeignKey(
         Card, on_delete=models.PROTECT, null=True, related_name="top_ups", help_text="The card to charge, or the one that paid."
+    )
+    instead_of = models.OneToOneField(
+        "self",
+        on_delete=models.PROTECT,
+        null=True,
+        related_name="replacement",
+        help_text="The declined charge that this one, on the backup card, replaces.",
     )
     saves_card = models.BooleanField(default=False, help_text="The payer agreed that the card is kept for later.")
     checkout_session_id = models.CharField(max_length=255, unique=True, null=True)
@@ -110,6 +120,7 @@ class TopUp(models.Model):
         indexes = [
             models.Index("wallet", "created_at", name="top_up_by_wallet"),
             models.Index("next_check_at", condition=Q(next_check_at__isnull=False), name="top_up_due"),
+            models.Index("sent_at", condition=Q(origin="automatic"), name="top_up_automatic_by_sending"),
         ]
 
     def __str__(self) -> str:

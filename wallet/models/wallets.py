@@ -43,6 +43,15 @@ class Wallet(models.Model):
     grace_minutes = models.PositiveIntegerField(
         default=240, help_text="How long inbound calls go on after the money ran out; set by the operator."
     )
+    grace_extended_until = models.DateTimeField(
+        null=True, help_text="Inbound calls go on until then at least: the bank asked the owner to confirm a payment."
+    )
+    low_balance_micros = models.BigIntegerField(
+        null=True, help_text="With less available, owner, admins and the platform are told. Null: the least top-up of the currency."
+    )
+    announced = models.CharField(
+        max_length=10, default="fine", db_default="fine", help_text="The last standing that people and the platform were told of."
+    )
     overdraft_micros = models.BigIntegerField(
         default=0, help_text="How far below zero inbound calls may take the wallet in the grace time."
     )
@@ -70,7 +79,10 @@ class Wallet(models.Model):
     @property
     def grace_until(self) -> datetime | None:
         """Until when inbound calls go on; None while there is money."""
-        return self.depleted_at + timedelta(minutes=self.grace_minutes) if self.depleted_at else None
+        if self.depleted_at is None:
+            return None
+        ordinary = self.depleted_at + timedelta(minutes=self.grace_minutes)
+        return max(ordinary, self.grace_extended_until) if self.grace_extended_until else ordinary
 
     def note_availability(self, *, before_micros: int, now: datetime) -> None:
         """Start the grace time when nothing is available any more; end it when money came and something is."""
