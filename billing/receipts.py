@@ -1,9 +1,13 @@
-"""What a receipt says, and the receipt as a PDF. Reads the top-up and its refunds; formats amounts through wallet.money alone."""
+"""What a receipt says, and the receipt as a PDF. Formats amounts through wallet.money alone.
+
+Its words were frozen with the credit and stay, however workspace and operator are called later; refunds are told as they stand.
+"""
 
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.utils import timezone
@@ -41,7 +45,7 @@ class Receipt:
     workspace: str
     workspace_reference: str
     paid_at: datetime
-    """In the workspace's zone."""
+    """In the workspace's zone of that day."""
     amount: str
     currency: str
     paid_with: str
@@ -58,14 +62,15 @@ def receipt_of(top_up: TopUp) -> Receipt:
     assert top_up.receipt_number is not None, "only succeeded top-ups have a receipt"
     assert top_up.resolved_at is not None, "succeeded top-ups are resolved"
     wallet, workspace = top_up.wallet, top_up.wallet.workspace
+    operator, *address = _paid_to(top_up)
     return Receipt(
         number=top_up.receipt_number,
-        operator=settings.OPERATOR_NAME,
-        operator_address=[line for line in settings.OPERATOR_ADDRESS if line],
+        operator=operator,
+        operator_address=address,
         support_email=settings.SUPPORT_EMAIL,
-        workspace=workspace.name,
+        workspace=top_up.paid_by or workspace.name,
         workspace_reference=workspace.public_id,
-        paid_at=timezone.localtime(top_up.resolved_at, workspace.zone),
+        paid_at=timezone.localtime(top_up.resolved_at, _zone(top_up)),
         amount=format_money(top_up.amount_micros, currency=wallet.currency),
         currency=f"{wallet.currency.upper()} · {currency_of(wallet.currency).name}",
         paid_with=top_up.paid_with or "Card",
@@ -93,8 +98,17 @@ def receipt_pdf(receipt: Receipt) -> bytes:
     return bytes(pdf.output())
 
 
+def _paid_to(top_up: TopUp) -> list[str]:
+    """The operator's name and address. A credit by a process of the release before has frozen none: then today's."""
+    return top_up.paid_to.splitlines() or [settings.OPERATOR_NAME, *(line for line in settings.OPERATOR_ADDRESS if line)]
+
+
+def _zone(top_up: TopUp) -> ZoneInfo:
+    return ZoneInfo(top_up.paid_zone) if top_up.paid_zone else top_up.wallet.workspace.zone
+
+
 def _refunds(top_up: TopUp) -> list[Line]:
-    zone, currency = top_up.wallet.workspace.zone, top_up.wallet.currency
+    zone, currency = _zone(top_up), top_up.wallet.currency
     return [
         Line(f"Refunded {timezone.localtime(refund.created_at, zone):%B %-d, %Y}", format_money(-refund.amount_micros, currency=currency))
         for refund in top_up.refunds.exclude(status__in=_UNDONE).order_by("created_at", "pk")

@@ -1,9 +1,12 @@
 """Receipts: a page and a PDF that say the same, whatever the names in them."""
 
+from importlib import import_module
 from io import BytesIO
 from typing import Any
 
 import pytest
+from django.apps import apps
+from django.db import connection
 from django.test import Client
 from pypdf import PdfReader
 
@@ -58,6 +61,38 @@ def test_it_says_who_what_when_and_how(alices: Client, paid: TopUp, page: str) -
         assert "Paid" in text
 
 
+def test_it_never_changes_its_words(paid: TopUp, settings: Any) -> None:
+    """Renamed, moved, in another zone: what was given to the bookkeeper stays what it was."""
+    before = receipt_of(paid)
+
+    Workspace.objects.filter(pk=paid.wallet_id).update(name="Southside Homes", time_zone="Asia/Tokyo")
+    settings.OPERATOR_NAME, settings.OPERATOR_ADDRESS = "Example Holdings", ["2 Side St", "Shelbyville"]
+
+    after = receipt_of(TopUp.objects.get(pk=paid.pk))
+    assert after == before
+    assert (after.workspace, after.operator, after.operator_address) == (
+        "Northside Realty",
+        "Example Agents, Inc.",
+        ["1 Main St", "Springfield"],
+    )
+    assert after.paid_on == "November 20, 2026, 22:04 EST"
+
+
+def test_it_freezes_the_receipts_that_were_given_before(paid: TopUp, wallet: Wallet, settings: Any) -> None:
+    """An upgrade: they keep from then on what they say that day. What brought no money gets none."""
+    unpaid = open_top_up(wallet, DOLLAR)
+    TopUp.objects.update(paid_by="", paid_to="", paid_zone="")
+    before = receipt_of(TopUp.objects.get(pk=paid.pk))
+    migration = import_module("wallet.migrations.0004_receipt_words_renewed_keys_waiting_disputes")
+
+    migration.freeze_receipts(apps, connection.schema_editor())
+
+    Workspace.objects.filter(pk=paid.wallet_id).update(name="Southside Homes", time_zone="Asia/Tokyo")
+    settings.OPERATOR_NAME, settings.OPERATOR_ADDRESS = "Example Holdings", []
+    assert receipt_of(TopUp.objects.get(pk=paid.pk)) == before
+    assert TopUp.objects.get(pk=unpaid.pk).paid_by == ""
+
+
 def test_it_counts_refunds(paid: TopUp) -> None:
     refund_of(paid, 5 * DOLLAR)
     refund_of(paid, 3 * DOLLAR, status="failed")
@@ -102,9 +137,8 @@ NAMES = {
 
 @pytest.mark.parametrize("name", NAMES.values(), ids=NAMES.keys())
 def test_it_takes_any_name(alices: Client, paid: TopUp, page: str, name: str, settings: Any) -> None:
-    Workspace.objects.filter(pk=paid.wallet_id).update(name=name)
-    TopUp.objects.filter(pk=paid.pk).update(paid_with=name)
-    settings.OPERATOR_NAME = settings.SUPPORT_EMAIL = name
+    TopUp.objects.filter(pk=paid.pk).update(paid_by=name, paid_to=name, paid_with=name)
+    settings.SUPPORT_EMAIL = name
 
     file = alices.get(f"{page}/receipts/{paid.receipt_number}.pdf")
 
@@ -114,8 +148,7 @@ def test_it_takes_any_name(alices: Client, paid: TopUp, page: str, name: str, se
 
 
 def test_it_writes_what_either_font_has(paid: TopUp) -> None:
-    Workspace.objects.filter(pk=paid.wallet_id).update(name="Ωμέγα Северная")
-    paid = TopUp.objects.get(pk=paid.pk)
+    paid.paid_by = "Ωμέγα Северная"
 
     assert "Ωμέγα Северная" in text_of(receipt_pdf(receipt_of(paid)))
 

@@ -176,7 +176,8 @@ def _credit(top_up: TopUp, payment: Payment) -> TopUp:
             )
         ],
     )
-    top_up.card, top_up.paid_with, top_up.receipt_number = card or top_up.card, paid_with, _next_receipt_number()
+    top_up.card = card or top_up.card
+    _write_receipt(top_up, paid_with=paid_with)
     _record_decline(top_up, _NO_DECLINE)
     _resolve(top_up, Status.SUCCEEDED)
     if top_up.payment_link_id is not None:
@@ -203,6 +204,14 @@ def _keep_card(top_up: TopUp, details: CardDetails | None) -> Card | None:
 def _paid_with(payment: Payment) -> str:
     card = payment.card
     return Card(brand=card.brand, last_four=card.last_four).label if card else payment.other_method
+
+
+def _write_receipt(top_up: TopUp, *, paid_with: str) -> None:
+    """Whatever the receipt says that may have another name tomorrow: who paid, who was paid, with what, told in which zone."""
+    workspace = top_up.wallet.workspace
+    top_up.receipt_number = _next_receipt_number()
+    top_up.paid_with, top_up.paid_by, top_up.paid_zone = paid_with, workspace.name, workspace.time_zone
+    top_up.paid_to = "\n".join(line for line in (settings.OPERATOR_NAME, *settings.OPERATOR_ADDRESS) if line)
 
 
 def _next_receipt_number() -> str:
@@ -235,6 +244,7 @@ def _status_while_open(top_up: TopUp, payment: Payment) -> TopUp.Status:
 
 
 _NO_DECLINE = Decline(code="")
+_RECEIPT_FIELDS = ("paid_with", "paid_by", "paid_to", "paid_zone")
 _DECLINE_FIELDS = ("decline_code", "advice_code", "network_decline_code", "failure_message")
 
 
@@ -252,8 +262,8 @@ def _resolve(top_up: TopUp, status: TopUp.Status) -> None:
             "next_check_at",
             "payment_intent_id",
             "card",
-            "paid_with",
             "receipt_number",
+            *_RECEIPT_FIELDS,
             *_DECLINE_FIELDS,
         ]
     )
