@@ -1,19 +1,23 @@
 """The tables of the wallet. Facts and constraints only; what happens to them stands in services/ and ledger.py."""
 
+from wallet.models.automatic import AutomaticPayments, ChargingSwitch
 from wallet.models.cards import Card, CardSetup
 from wallet.models.inbox import WebhookEvent
 from wallet.models.ledger import Account, Hold, Kind, Promotion, Transfer
 from wallet.models.notices import Notice
 from wallet.models.outgoing import Delivery, DeliveryAttempt, EventType, OutgoingEvent, WebhookEndpoint
 from wallet.models.payment_links import PaymentLink
-from wallet.models.top_ups import OPEN_STATUSES, Dispute, Origin, Refund, TopUp
+from wallet.models.top_ups import IN_FLIGHT_STATUSES, OPEN_STATUSES, Dispute, Origin, Refund, TopUp
 from wallet.models.wallets import Wallet
 
 __all__ = [
+    "IN_FLIGHT_STATUSES",
     "OPEN_STATUSES",
     "Account",
+    "AutomaticPayments",
     "Card",
     "CardSetup",
+    "ChargingSwitch",
     "Delivery",
     "DeliveryAttempt",
     "Dispute",
