@@ -12,7 +12,8 @@ from django.db.models.functions import Least, Now
 
 from wallet.errors import AlreadyResolved, HoldExpired, IdempotencyConflict, InsufficientFunds, WalletClosed, WalletFrozen
 from wallet.ledger import lock_wallet
-from wallet.models import Hold, Wallet
+from wallet.models import EventType, Hold, Wallet
+from wallet.services.outgoing import announce
 
 logger = structlog.get_logger(__name__)
 
@@ -98,7 +99,18 @@ def expire_hold(wallet_id: int, hold_id: UUID) -> bool:
     if hold is None:
         return False
     _resolve(wallet, hold, Status.EXPIRED)
+    announce(wallet_id, event=EventType.HOLD_EXPIRED, data=_what_is_told(hold), key=f"{EventType.HOLD_EXPIRED}:{hold.id}")
     return True
+
+
+def _what_is_told(hold: Hold) -> dict[str, object]:
+    return {
+        "hold": hold.id,
+        "reference": hold.reference,
+        "amount_micros": hold.amount_micros,
+        "placed_at": hold.created_at,
+        "expired_at": hold.expires_at,
+    }
 
 
 def expire_due_holds() -> int:

@@ -4,7 +4,8 @@ Nothing is kept where nobody listens.
 """
 
 from collections.abc import Mapping, Sequence
-from uuid import uuid4
+from datetime import UTC, datetime
+from uuid import UUID, uuid4
 
 from django.db.models import Q
 from django.utils import timezone
@@ -16,14 +17,15 @@ from workspaces.wake import wake
 def announce(wallet_id: int, *, event: EventType, data: Mapping[str, object], key: str) -> None:
     """Tell every endpoint that listens, once the caller's transaction has committed; call it inside that transaction.
 
-    `data` is JSON: ids, amounts in micros, times as ISO 8601. Workspace and currency are added here.
+    `data` is flat: ids, amounts in micros, times. Which workspace, and its wallet's sums as the transaction has written
+    them by now, are added here; what `data` says of them itself counts.
     Idempotent by: `key`, in its wallet.
     """
     endpoints = _listening(wallet_id, event)
     if not endpoints:
         return
     told, is_new = OutgoingEvent.objects.get_or_create(
-        wallet_id=wallet_id, key=key, defaults={"type": event, "data": {**_whose(wallet_id), **data}}
+        wallet_id=wallet_id, key=key, defaults={"type": event, "data": {**_whose(wallet_id), **_as_json(data)}}
     )
     if is_new:
         _queue(told, endpoints)
@@ -42,6 +44,21 @@ def announce_test(endpoint: WebhookEndpoint) -> Delivery:
     return delivery
 
 
+def iso_8601(moment: datetime) -> str:
+    """In UTC, as the API writes it."""
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def _as_json(data: Mapping[str, object]) -> dict[str, object]:
+    return {name: _plain(value) for name, value in data.items()}
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, datetime):
+        return iso_8601(value)
+    return str(value) if isinstance(value, UUID) else value
+
+
 def _listening(wallet_id: int, event: EventType) -> list[WebhookEndpoint]:
     whose = Q(workspace_id=wallet_id) | Q(workspace=None)
     chosen = Q(event_types=[]) | Q(event_types__contains=[event])
@@ -50,7 +67,13 @@ def _listening(wallet_id: int, event: EventType) -> list[WebhookEndpoint]:
 
 def _whose(wallet_id: int) -> dict[str, object]:
     wallet = Wallet.objects.select_related("workspace").get(pk=wallet_id)
-    return {"workspace": wallet.workspace.public_id, "external_id": wallet.workspace.external_id, "currency": wallet.currency}
+    return {
+        "workspace": wallet.workspace.public_id,
+        "external_id": wallet.workspace.external_id,
+        "currency": wallet.currency,
+        "balance_micros": wallet.balance_micros,
+        "available_micros": wallet.available_micros,
+    }
 
 
 def _queue(told: OutgoingEvent, endpoints: Sequence[WebhookEndpoint]) -> list[Delivery]:

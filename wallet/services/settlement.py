@@ -15,13 +15,15 @@ from django.utils import timezone
 from wallet.alerts import alert
 from wallet.errors import Decline, PaymentMismatch, UnknownPayment
 from wallet.ledger import Entry, lock_wallet, post
-from wallet.models import Account, Card, Kind, Notice, Origin, PaymentLink, TopUp, Wallet
+from wallet.models import Account, Card, EventType, Kind, Notice, Origin, PaymentLink, TopUp, Wallet
 from wallet.services.cards import save_card
 from wallet.services.notices import notify_admins
+from wallet.services.outgoing import announce
 from wallet.stripe_objects import CardDetails, Payment
 
 Status = TopUp.Status
 _STATUS_AT_STRIPE = {"processing": Status.PROCESSING, "requires_action": Status.REQUIRES_ACTION}
+_TOLD = {Status.SUCCEEDED: EventType.TOP_UP_SUCCEEDED, Status.FAILED: EventType.TOP_UP_FAILED}
 _LABELS = {
     Origin.MANUAL: (Kind.TOP_UP, "Top-up"),
     Origin.PAYMENT_LINK: (Kind.TOP_UP, "Top-up by payment link"),
@@ -267,3 +269,17 @@ def _resolve(top_up: TopUp, status: TopUp.Status) -> None:
             *_DECLINE_FIELDS,
         ]
     )
+    if event := _TOLD.get(status):
+        announce(top_up.wallet_id, event=event, data=_what_is_told(top_up), key=f"{event}:{top_up.pk}")
+
+
+def _what_is_told(top_up: TopUp) -> dict[str, object]:
+    return {
+        "top_up": top_up.pk,
+        "origin": top_up.origin,
+        "amount_micros": top_up.amount_micros,
+        "payment_link": top_up.payment_link_id,
+        "receipt_number": top_up.receipt_number,
+        "paid_with": top_up.paid_with,
+        "decline_code": top_up.decline_code,
+    }
