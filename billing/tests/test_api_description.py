@@ -83,6 +83,13 @@ def test_its_schemas_are_schemas() -> None:
         validator_for(schema, default=Draft202012Validator).check_schema(schema)
 
 
+def test_it_loses_no_limit_on_the_way_from_the_code() -> None:
+    # What pydantic cannot place it writes as it stands in Python, where no client looks.
+    misplaced = [node for node in nodes(DOCUMENT) if node.keys() & {"gt", "ge", "lt", "le", "max_length", "min_length", "strict"}]
+
+    assert misplaced == []
+
+
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_it_describes_each_operation(name: str) -> None:
     operation = OPERATIONS[name]

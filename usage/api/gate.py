@@ -23,8 +23,9 @@ class GateIn(Schema):
     subject: SubjectIn
     meter: MeterIn
     destination: Annotated[Text, Field("", max_length=32, description="The other side's number, E.164.", examples=["+14155550142"])]
+    # The limits stand next to the type: around what may be None, or a validator, they would be missing from the description.
     expected_quantity: Annotated[
-        int | None, BeforeValidator(ascii_digits), Field(None, gt=0, le=UNITS_MAX, description="In the meter's unit.")
+        Annotated[int, Field(gt=0, le=UNITS_MAX), BeforeValidator(ascii_digits)] | None, Field(None, description="In the meter's unit.")
     ]
     agent: Annotated[Text, Field("", max_length=100, description="The agent that it would run on, for its budget.")]
     number: Annotated[Text, Field("", max_length=32, description="The workspace's number that it would run on.")]

@@ -163,7 +163,7 @@ class _Reader:
     def example(self, schema: Schema) -> Any:
         """A value that the schema allows, from its own examples wherever it has them."""
         schema = self._resolved(schema)
-        if "properties" in schema:
+        if "properties" in schema and "example" not in schema:
             return {name: self.example(inner) for name, inner in schema["properties"].items()}
         for given in (schema.get("examples"), schema.get("enum")):
             if given:
@@ -188,7 +188,7 @@ class _Reader:
                 path = path.replace(f"{{{parameter['name']}}}", str(value))
             elif parameter["in"] == "query" and parameter["required"]:
                 query.append(f"{parameter['name']}={value}")
-            elif parameter["in"] == "header":
+            elif parameter["in"] == "header" and parameter["required"]:
                 lines.append(f'-H "{parameter["name"]}: {value}"')
         if bodies:
             one_line = json.dumps(json.loads(bodies[0].example), ensure_ascii=False)
@@ -201,7 +201,7 @@ class _Reader:
 def _bounds(schema: Schema) -> str:
     least, most = schema.get("minimum", schema.get("exclusiveMinimum")), schema.get("maximum")
     if least is not None and most is not None and most < 2**53:
-        return f", {least} to {most}"
+        return f", above {least}, at most {most}" if "exclusiveMinimum" in schema else f", {least} to {most}"
     if least is not None:
         return f", {'above' if 'exclusiveMinimum' in schema else 'at least'} {least}"
     if schema.get("maxLength"):
