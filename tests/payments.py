@@ -152,12 +152,15 @@ class MoneyIn:
             created_at=F("created_at") - passed,
             sent_at=F("sent_at") - passed,
             checkout_expires_at=F("checkout_expires_at") - passed,
+            stripe_unclear_at=F("stripe_unclear_at") - passed,
         )
         CardSetup.objects.update(
             next_check_at=F("next_check_at") - passed,
             created_at=F("created_at") - passed,
             checkout_expires_at=F("checkout_expires_at") - passed,
+            stripe_unclear_at=F("stripe_unclear_at") - passed,
         )
+        Wallet.objects.update(stripe_unclear_at=F("stripe_unclear_at") - passed)
         WebhookEvent.objects.update(next_attempt_at=F("next_attempt_at") - passed)
         Notice.objects.update(next_attempt_at=F("next_attempt_at") - passed)
         PaymentLink.objects.update(expires_at=F("expires_at") - passed)

@@ -46,6 +46,14 @@ def create_customer(*, name: str, workspace: str, idempotency_key: str) -> str:
         return _client().v1.customers.create({"name": name, "metadata": {"workspace": workspace}}, _under(idempotency_key)).id
 
 
+def find_customer(*, workspace: str, since: datetime) -> str | None:
+    """The id of a customer with that workspace in its metadata, among all that were made since then. Raises: GatewayError."""
+    params: stripe.params.CustomerListParams = {"created": {"gte": int(since.timestamp())}, "limit": LIST_PAGE_SIZE}
+    with _our_errors():
+        listed = (customer.to_dict() for customer in _all_pages(_client().v1.customers.list(params)))
+        return next((str(one["id"]) for one in listed if (one["metadata"] or {}).get("workspace") == workspace), None)
+
+
 def forget_payer(customer_id: str) -> None:
     """Take the mail address off the customer. Checkout writes the payer's there and shows it, unalterable, to the next one
     (docs.stripe.com/api/checkout/sessions/create#create_checkout_session-customer). Raises: GatewayError.

@@ -1,7 +1,8 @@
 """Hosted Checkout for payment links: one open session per link, asked after until it is paid or over.
 
 An attempt (TopUp to pay, CardSetup to connect a card) is committed before Stripe is asked, and its id is the
-idempotency key: a request that is sent again gets the same session (faults: A3, A4).
+idempotency key: a request that is sent again gets the same session (faults: A3, A4), and where Stripe only repeats a saved
+failure, the session that came of it or one under the next key (B5). Never two that can be paid.
 """
 
 import time
@@ -10,17 +11,19 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import Q
 from django.db.models.functions import Now
 from django.urls import reverse
 from django.utils import timezone
 
 from wallet import stripe_gateway
 from wallet.alerts import alert
-from wallet.errors import Decline, GatewayRejected, GatewayUnavailable, LinkUnusable, PaymentMismatch
+from wallet.errors import Decline, GatewayError, GatewayRejected, GatewayUnavailable, LinkUnusable, PaymentMismatch
 from wallet.ledger import lock_wallet
 from wallet.models import OPEN_STATUSES, CardSetup, Origin, PaymentLink, TopUp
 from wallet.services.cards import save_card
 from wallet.services.payment_links import LinkState, link_state, mark_withdrawn, payment_link_token, payment_link_url
+from wallet.services.renewed_keys import is_certain, is_used_up, key_of, renew_key
 from wallet.services.settlement import end_top_up, fail_top_up, settle_payment
 from wallet.services.top_ups import payment_metadata
 from wallet.services.wallets import stripe_customer
@@ -37,6 +40,8 @@ LOOK_BACK = timedelta(hours=1)
 BUSY_WAIT_SECONDS, BUSY_WAITS_MAX = 1.0, 4
 """A second click finds Stripe busy with the first one's key, for as long as that takes."""
 
+OVER = "This payment link doesn't work any more."
+
 Attempt = TopUp | CardSetup
 
 
@@ -49,7 +54,7 @@ def open_checkout(link: PaymentLink, *, saves_card: bool = False) -> str:
     """
     attempt = _attempt(link, saves_card=saves_card)
     if _is_spent(attempt, saves_card=saves_card):
-        _end(attempt)
+        end_checkout(attempt)
         attempt = _attempt(link, saves_card=saves_card)
     if not attempt.checkout_url:
         try:
@@ -57,6 +62,7 @@ def open_checkout(link: PaymentLink, *, saves_card: bool = False) -> str:
         except GatewayRejected as error:
             alert("checkout_rejected", link=link.pk, wallet=link.wallet_id, error=error)
             raise
+        _refuse_what_is_over(link, attempt)
     return attempt.checkout_url
 
 
@@ -78,18 +84,30 @@ def withdraw_payment_link(link: PaymentLink) -> LinkState:
     """
     mark_withdrawn(link)
     for attempt in _open_attempts(link):
-        _end(attempt)
+        end_checkout(attempt)
     link.refresh_from_db()
     return link_state(link)
+
+
+def end_checkout(attempt: Attempt) -> None:
+    """See to it that the attempt's session, if there is one, cannot be paid any more; if it was paid just now, the payment won.
+
+    Not inside a transaction: asks Stripe. Raises: GatewayError.
+    """
+    session_id = attempt.checkout_session_id or _lost_session(attempt)
+    if session_id is None and not _end_unopened(attempt):
+        session_id = attempt.checkout_session_id
+    if session_id is not None:
+        settle_checkout(stripe_gateway.expire_checkout(session_id), attempt=attempt)
 
 
 def ask_after_checkout(attempt: Attempt) -> None:
     """Bring the attempt into step with its session at Stripe. Not inside a transaction. Raises: GatewayError."""
     link = attempt.payment_link
     assert link is not None, "Only payment links are paid in Checkout."
-    is_closed = link.withdrawn_at is not None or link.used_at is not None
+    is_closed = link.withdrawn_at is not None or link.used_at is not None or attempt.wallet.closed_at is not None
     if is_closed or (not attempt.checkout_session_id and _time_left(attempt) <= timedelta(0)):
-        _end(attempt)
+        end_checkout(attempt)
     elif attempt.checkout_session_id:
         settle_checkout(stripe_gateway.retrieve_checkout(attempt.checkout_session_id), attempt=attempt)
 
@@ -101,8 +119,8 @@ def settle_checkout(checkout: Checkout, *, attempt: Attempt) -> None:
     """
     if checkout.attempt_id != str(attempt.pk) or attempt.checkout_session_id not in (None, checkout.id):
         raise PaymentMismatch(f"The session {checkout.id} is not of the attempt {attempt.pk}.")
-    if attempt.checkout_session_id is None:
-        _remember_session(attempt, checkout)
+    if attempt.checkout_session_id is None and not _remember_session(attempt, checkout):
+        raise PaymentMismatch(f"The attempt {attempt.pk} has another session than {checkout.id}.")
     if isinstance(attempt, CardSetup):
         _settle_setup(checkout, attempt)
     elif checkout.payment is not None:
@@ -134,7 +152,7 @@ def _attempt(link: PaymentLink, *, saves_card: bool) -> Attempt:
         wallet = lock_wallet(link.wallet_id)
         link.refresh_from_db()
         if link_state(link) is not LinkState.OPEN or wallet.closed_at is not None:
-            raise LinkUnusable("This payment link doesn't work any more.")
+            raise LinkUnusable(OVER)
         return _open_top_up(link, saves_card=saves_card) if link.purpose == PaymentLink.Purpose.PAY else _open_setup(link)
 
 
@@ -180,20 +198,35 @@ def _time_left(attempt: Attempt) -> timedelta:
     return attempt.checkout_expires_at - timezone.now()
 
 
-def _end(attempt: Attempt) -> None:
-    """See to it that the attempt's session, if there is one, cannot be paid any more."""
-    session_id = attempt.checkout_session_id or _lost_session(attempt)
-    if session_id is None:
-        _mark_over(attempt)
-    else:
-        settle_checkout(stripe_gateway.expire_checkout(session_id), attempt=attempt)
+@transaction.atomic
+def _end_unopened(attempt: Attempt) -> bool:
+    """End an attempt of which Stripe has no session. False where somebody opened one meanwhile: who opens it looks here afterwards."""
+    locked = type(attempt).objects.select_for_update().get(pk=attempt.pk)
+    attempt.checkout_session_id = locked.checkout_session_id
+    if locked.checkout_session_id is not None:
+        return False
+    _mark_over(attempt)
+    return True
 
 
 def _lost_session(attempt: Attempt) -> str | None:
     """The session whose answer was lost: its key brings it back while Stripe would open it, later it is looked for."""
-    if _time_left(attempt) >= SESSION_OPENED_UNTIL:
-        _open_session(attempt)
-        return attempt.checkout_session_id
+    if _time_left(attempt) < SESSION_OPENED_UNTIL:
+        return _find_session(attempt)
+    _forget_last_payer(attempt)
+    try:
+        _ask_for_session(attempt)
+    except GatewayError as error:
+        if not is_used_up(attempt, error):
+            raise
+        found = _find_session(attempt)
+        if found is None and not is_certain(attempt):
+            raise
+        return found
+    return attempt.checkout_session_id
+
+
+def _find_session(attempt: Attempt) -> str | None:
     return stripe_gateway.find_checkout(
         customer_id=stripe_customer(attempt.wallet), attempt_id=str(attempt.pk), since=attempt.created_at - LOOK_BACK
     )
@@ -213,44 +246,82 @@ def _open_session_once(attempt: Attempt) -> None:
 
 
 def _open_session(attempt: Attempt) -> None:
+    """Open the session under its key; where that is used up, take what came of it, or open it under the next (faults: B5)."""
+    _forget_last_payer(attempt)
+    try:
+        return _ask_for_session(attempt)
+    except GatewayError as error:
+        if not is_used_up(attempt, error):
+            raise
+        found = _find_session(attempt)
+        if found is None and not is_certain(attempt):
+            raise
+    if found is not None:
+        return settle_checkout(stripe_gateway.retrieve_checkout(found), attempt=attempt)
+    renew_key(attempt)
+    return _ask_for_session(attempt)
+
+
+def _forget_last_payer(attempt: Attempt) -> None:
+    """Stripe keeps the mail address of the last payer at the customer, and would show it to the next one."""
+    stripe_gateway.forget_payer(stripe_customer(attempt.wallet))
+
+
+def _ask_for_session(attempt: Attempt) -> None:
     link = attempt.payment_link
     assert link is not None, "Only payment links are paid in Checkout."
-    # Stripe keeps the mail address of the last payer at the customer, and would show it to the next one.
-    stripe_gateway.forget_payer(stripe_customer(link.wallet))
     session = _payment_session(link, attempt) if isinstance(attempt, TopUp) else _card_session(link, attempt)
-    _remember_session(attempt, session)
+    if not _remember_session(attempt, session):
+        # Opened under the next key while this answer was on its way: one is enough.
+        stripe_gateway.expire_checkout(session.id)
 
 
-def _remember_session(attempt: Attempt, session: Checkout) -> None:
-    attempt.checkout_session_id, attempt.checkout_url = session.id, session.url
-    attempt.save(update_fields=["checkout_session_id", "checkout_url"])
+def _remember_session(attempt: Attempt, session: Checkout) -> bool:
+    """Write the session down, unless the attempt has another one; `attempt` carries the one that stands."""
+    unopened_or_same = Q(checkout_session_id=None) | Q(checkout_session_id=session.id)
+    written = type(attempt).objects.filter(unopened_or_same, pk=attempt.pk).update(checkout_session_id=session.id, checkout_url=session.url)
+    attempt.refresh_from_db(fields=["checkout_session_id", "checkout_url"])
+    return bool(written)
+
+
+def _refuse_what_is_over(link: PaymentLink, attempt: Attempt) -> None:
+    """Withdrawn, paid or closed while Stripe was asked: whoever did it found no session to end yet, so it is ended here.
+
+    Raises: LinkUnusable.
+    """
+    attempt.refresh_from_db(fields=["resolved_at"])
+    link.refresh_from_db()
+    if attempt.resolved_at is None and link_state(link) is LinkState.OPEN:
+        return
+    end_checkout(attempt)
+    raise LinkUnusable(OVER)
 
 
 def _payment_session(link: PaymentLink, top_up: TopUp) -> Checkout:
     assert top_up.checkout_expires_at is not None, "Attempts of links are made with the end of their session."
     return stripe_gateway.open_payment_checkout(
-        customer_id=stripe_customer(link.wallet),
+        customer_id=stripe_customer(top_up.wallet),
         amount_micros=top_up.amount_micros,
-        currency=link.wallet.currency,
+        currency=top_up.wallet.currency,
         product_name="Wallet balance",
         saves_card=top_up.saves_card,
         metadata=payment_metadata(top_up) | {"attempt_id": str(top_up.pk)},
         expires_at=top_up.checkout_expires_at,
         success_url=_return_url(link),
         cancel_url=payment_link_url(link),
-        idempotency_key=f"checkout-{top_up.pk}",
+        idempotency_key=key_of(top_up, stem=f"checkout-{top_up.pk}"),
     )
 
 
 def _card_session(link: PaymentLink, setup: CardSetup) -> Checkout:
     return stripe_gateway.open_card_checkout(
-        customer_id=stripe_customer(link.wallet),
-        currency=link.wallet.currency,
-        metadata={"attempt_id": str(setup.pk), "workspace": link.wallet.workspace.public_id},
+        customer_id=stripe_customer(setup.wallet),
+        currency=setup.wallet.currency,
+        metadata={"attempt_id": str(setup.pk), "workspace": setup.wallet.workspace.public_id},
         expires_at=setup.checkout_expires_at,
         success_url=_return_url(link),
         cancel_url=payment_link_url(link),
-        idempotency_key=f"checkout-{setup.pk}",
+        idempotency_key=key_of(setup, stem=f"checkout-{setup.pk}"),
     )
 
 

@@ -114,18 +114,21 @@ def link_state(link: PaymentLink) -> LinkState:
 
 
 def link_states(links: Sequence[PaymentLink]) -> dict[UUID, LinkState]:
-    """The same for many at once, in one query."""
+    """The same for many at once, in two queries."""
     waiting = (TopUp.Status.PROCESSING, TopUp.Status.MANUAL_REVIEW)
     processing = set(TopUp.objects.filter(payment_link__in=links, status__in=waiting).values_list("payment_link_id", flat=True))
-    return {link.pk: _state(link, is_processing=link.pk in processing) for link in links}
+    # Read afresh: the wallet that a link carries may be as old as the page that was built with it.
+    closed = set(Wallet.objects.filter(payment_links__in=links, closed_at__isnull=False).values_list("pk", flat=True))
+    return {link.pk: _state(link, is_processing=link.pk in processing, is_closed=link.wallet_id in closed) for link in links}
 
 
-def _state(link: PaymentLink, *, is_processing: bool) -> LinkState:
+def _state(link: PaymentLink, *, is_processing: bool, is_closed: bool) -> LinkState:
+    """A closed wallet takes no more money, so its links are as good as withdrawn."""
     if link.used_at is not None:
         return LinkState.USED
     if is_processing:
         return LinkState.PROCESSING
-    if link.withdrawn_at is not None:
+    if link.withdrawn_at is not None or is_closed:
         return LinkState.WITHDRAWN
     return LinkState.EXPIRED if link.expires_at <= timezone.now() else LinkState.OPEN
 

@@ -53,6 +53,7 @@ def use_everything(sandbox: RunningSandbox) -> None:
     """Calls every function of the gateway that asks Stripe."""
     since = timezone.now() - timedelta(minutes=5)
     customer = gateway.create_customer(name="Acme Calls", workspace="ws_1", idempotency_key="cust-1")
+    gateway.find_customer(workspace="ws_1", since=since)
     gateway.forget_payer(customer)
     session: dict[str, Any] = {
         "customer_id": customer,
