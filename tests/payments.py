@@ -18,7 +18,7 @@ import redis
 import stripe
 from django.conf import settings
 from django.core.management import call_command
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models import F
 from django.http import HttpResponseBase
 from django.test import Client
@@ -26,12 +26,17 @@ from django.utils import timezone
 
 from stripe_sandbox.testing import RunningSandbox, running_sandbox
 from wallet import stripe_gateway
-from wallet.models import Account, Card, CardSetup, Notice, PaymentLink, TopUp, Transfer, Wallet, WebhookEvent
+from wallet.automatic_rule import Terms
+from wallet.ledger import lock_wallet, post, post_new
+from wallet.models import Account, AutomaticPayments, Card, CardSetup, Notice, Origin, PaymentLink, TopUp, Transfer, Wallet, WebhookEvent
+from wallet.services.automatic_charges import consider_charges
+from wallet.services.automatic_payments import Switched, switch_on
 from wallet.services.cards import save_card
 from wallet.services.payment_links import request_payment_link
 from wallet.services.top_ups import request_top_up
 from wallet.services.wallets import open_wallet, stripe_customer
 from wallet.tasks import sweep
+from wallet.tests.builders import adjustment, entry
 from wallet_billing.celery import app
 from workspaces.models import Membership, Role, User, Workspace
 
@@ -84,6 +89,48 @@ class MoneyIn:
             request_id=request_id or uuid4().hex,
             requested_by=self.alice,
         )
+
+    def switch_on(self, card: Card, **terms: int) -> Switched:
+        """Automatic payments: below 10 dollars charge 25, at most 100 a month, unless other dollars are given."""
+        dollars = {"threshold": 10, "amount": 25, "monthly_cap": 100} | terms
+        daily = {"daily_charges_max": dollars.pop("daily")} if "daily" in dollars else {}
+        if "target" in dollars:
+            del dollars["amount"]
+        micros = {f"{name}_micros": value * DOLLAR for name, value in dollars.items()}
+        return switch_on(self.wallet, terms=Terms(**micros, **daily), card=card, consent_text="Charge my card.", consented_by=self.alice)
+
+    def give(self, dollars: float) -> None:
+        """Money by the operator's hand, which is no top-up."""
+        post(self.wallet.pk, [adjustment(int(dollars * DOLLAR))])
+
+    def take(self, dollars: float) -> None:
+        """Money out by the operator's hand, which is no use."""
+        post(self.wallet.pk, [entry(int(dollars * DOLLAR), kind="adjustment", credit=Account.ADJUSTMENTS)])
+
+    def use(self, dollars: float) -> None:
+        """A use is charged, as the ingest does it: in one transaction with the decision on an automatic payment."""
+        with transaction.atomic():
+            wallet = lock_wallet(self.wallet.pk)
+            post_new({wallet.pk: wallet}, {wallet.pk: [entry(int(dollars * DOLLAR))]})
+            consider_charges([wallet])
+
+    @property
+    def default_card(self) -> Card:
+        """The card that is charged first."""
+        return Card.objects.get(wallet=self.wallet, is_default=True)
+
+    @property
+    def rule(self) -> AutomaticPayments:
+        """The rule as it stands."""
+        return AutomaticPayments.objects.get(wallet=self.wallet)
+
+    def automatic(self) -> list[TopUp]:
+        """Automatic top-ups, oldest first."""
+        return list(TopUp.objects.filter(wallet=self.wallet, origin=Origin.AUTOMATIC).select_related("card").order_by("created_at"))
+
+    def outcomes(self) -> list[tuple[str, float]]:
+        """Status and dollars of each."""
+        return [(top_up.status, top_up.amount_micros / DOLLAR) for top_up in self.automatic()]
 
     # ---------------------------------------------------------------- what the world does
     def events(self, *types: str) -> list[dict[str, Any]]:
@@ -161,6 +208,7 @@ class MoneyIn:
             stripe_unclear_at=F("stripe_unclear_at") - passed,
         )
         Wallet.objects.update(stripe_unclear_at=F("stripe_unclear_at") - passed)
+        AutomaticPayments.objects.update(next_try_at=F("next_try_at") - passed)
         WebhookEvent.objects.update(next_attempt_at=F("next_attempt_at") - passed)
         Notice.objects.update(next_attempt_at=F("next_attempt_at") - passed)
         PaymentLink.objects.update(expires_at=F("expires_at") - passed)

@@ -8,6 +8,10 @@ from enum import StrEnum
 
 from wallet.errors import Decline
 
+DO_NOT_TRY_AGAIN = "do_not_try_again"
+NEVER_AGAIN_NETWORK_ADVICE = frozenset({"03", "21"})
+"""Mastercard's merchant advice: do not try again, and: stop, the cardholder has withdrawn."""
+
 
 class DeclineClass(StrEnum):
     """How an automatic payment goes on after a decline."""
@@ -21,7 +25,6 @@ class DeclineClass(StrEnum):
 _HARD_CODES = frozenset(
     {
         "card_not_supported",
-        "card_removed",
         "currency_not_supported",
         "do_not_try_again",
         "expired_card",
@@ -43,11 +46,9 @@ _HARD_CODES = frozenset(
         "transaction_not_allowed",
     }
 )
-_NOT_THE_CARD_CODES = frozenset({"rejected", "processing_error"})
-"""Our own words for what went wrong between us and Stripe: no bank was heard."""
-_NEVER_AGAIN_ADVICE = "do_not_try_again"
+_NOT_THE_CARD_CODES = frozenset({"card_removed", "processing_error", "rejected"})
+"""What went wrong before any bank was asked."""
 _NEVER_AGAIN_NETWORK_CODES = frozenset({"04", "07", "12", "14", "15", "41", "43", "46", "57", "R0", "R1", "R3"})
-_NEVER_AGAIN_NETWORK_ADVICE = frozenset({"03", "21"})
 _AUTHENTICATION_CODES = frozenset({"authentication_required", "authentication_not_handled"})
 
 
@@ -57,9 +58,5 @@ def classify(decline: Decline) -> DeclineClass:
         return DeclineClass.AUTHENTICATION
     if decline.reason in _NOT_THE_CARD_CODES:
         return DeclineClass.NOT_THE_CARD
-    never_again = (
-        decline.advice_code == _NEVER_AGAIN_ADVICE
-        or decline.network_decline_code in _NEVER_AGAIN_NETWORK_CODES
-        or decline.network_advice_code in _NEVER_AGAIN_NETWORK_ADVICE
-    )
+    never_again = decline.advice_code == DO_NOT_TRY_AGAIN or decline.network_decline_code in _NEVER_AGAIN_NETWORK_CODES
     return DeclineClass.HARD if never_again or decline.reason in _HARD_CODES else DeclineClass.SOFT

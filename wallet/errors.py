@@ -13,9 +13,14 @@ WalletError
 │   ├── TooManyAttempts
 │   ├── RuleInvalid             a rule of automatic payments that cannot be
 │   ├── CurrencyFixed             a wallet's currency never changes
+│   ├── TargetRefused             no webhook is sent to such an address
+│   ├── TooManyEndpoints          as many webhook endpoints as one workspace may have
+│   ├── EndpointDisabled          nothing is sent to an endpoint that is switched off
 │   └── RefundTooLarge
 ├── IdempotencyConflict           a key seen before, with other content
 ├── AlreadyResolved               a hold or top-up that has its final state
+├── TargetSilent                  a webhook's target gave no answer
+├── SecretLost                    the key that a webhook secret was sealed under is gone
 ├── PaymentMismatch               Stripe's money is not what our row asked for: a person must look
 ├── UnknownPayment                Stripe speaks of a payment we have no row for
 └── GatewayError                  from stripe_gateway alone
@@ -121,6 +126,30 @@ class CurrencyFixed(WalletRefusal):
         self.currency = currency
 
 
+class TargetRefused(WalletRefusal):
+    """The address is of a form, a port or a network that no webhook is sent to."""
+
+    code = "target_refused"
+
+
+class TooManyEndpoints(WalletRefusal):
+    """Endpoints that nobody counts are requests that nobody asked for."""
+
+    code = "too_many_endpoints"
+
+    def __init__(self, *, limit: int) -> None:
+        super().__init__(f"There are {limit} endpoints, which is the most there can be. Remove one first.")
+
+
+class EndpointDisabled(WalletRefusal):
+    """The endpoint is switched off or removed."""
+
+    code = "endpoint_disabled"
+
+    def __init__(self) -> None:
+        super().__init__("This endpoint is switched off, so nothing is sent to it. Switch it on first.")
+
+
 class RefundTooLarge(WalletRefusal):
     """More than the unspent, unrefunded part of the top-up."""
 
@@ -137,6 +166,18 @@ class AlreadyResolved(WalletError):
     """The hold or top-up has its final state; nothing was done."""
 
     code = "already_resolved"
+
+
+class TargetSilent(WalletError):
+    """No connection, no TLS, no name, or no answer in time: whoever is there may have taken the message all the same."""
+
+    code = "target_silent"
+
+
+class SecretLost(WalletError):
+    """Neither SECRET_KEY nor its fallbacks open the sealed secret: the endpoint needs a new one."""
+
+    code = "secret_lost"
 
 
 class PaymentMismatch(WalletError):
@@ -165,7 +206,6 @@ class Decline:
     decline_code: str = ""
     advice_code: str = ""
     network_decline_code: str = ""
-    network_advice_code: str = ""
     message: str = ""
 
     @property

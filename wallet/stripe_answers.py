@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from wallet.declines import DO_NOT_TRY_AGAIN, NEVER_AGAIN_NETWORK_ADVICE
 from wallet.errors import Decline
 from wallet.money import UnknownCurrency, from_minor
 from wallet.stripe_objects import CardDetails, Checkout, DisputeState, IncomingEvent, Payment, RefundState
@@ -116,11 +117,16 @@ def read_decline(details: Json) -> Decline:
     return Decline(
         code=details.get("code") or "card_declined",
         decline_code=details.get("decline_code") or "",
-        advice_code=details.get("advice_code") or "",
+        advice_code=_advice(details),
         network_decline_code=details.get("network_decline_code") or "",
-        network_advice_code=details.get("network_advice_code") or "",
         message=details.get("message") or "",
     )
+
+
+def _advice(details: Json) -> str:
+    """Stripe's advice; a network's word that no more is to be tried outweighs it."""
+    forbidden = details.get("network_advice_code") in NEVER_AGAIN_NETWORK_ADVICE
+    return DO_NOT_TRY_AGAIN if forbidden else details.get("advice_code") or ""
 
 
 def read_event(payload: Any) -> IncomingEvent:

@@ -9,7 +9,18 @@ from celery import shared_task
 from wallet.alerts import alert
 from wallet.errors import GatewayError, GatewayRejected
 from wallet.models import PaymentLink
-from wallet.services import cards, checkout, holds, inbox, mailing, promotions, reconciliation, top_ups
+from wallet.services import (
+    automatic_charges,
+    automatic_sending,
+    cards,
+    charging_switch,
+    checkout,
+    holds,
+    inbox,
+    mailing,
+    promotions,
+    reconciliation,
+)
 from wallet.services import sweep as sweeping
 
 logger = structlog.get_logger(__name__)
@@ -49,6 +60,14 @@ def reconcile_last_month() -> None:
         reconciliation.reconcile_since(reconciliation.LOOK_BACK_FAR)
 
 
+@shared_task(acks_late=False, soft_time_limit=3300, time_limit=3500)
+def reconcile_after_restore(_: int) -> None:
+    """A restored database first learns what Stripe knows; only then are cards charged again."""
+    with _tried_again_later():
+        reconciliation.reconcile_since(reconciliation.LOOK_BACK_FAR)
+        charging_switch.resume_after_restore()
+
+
 @shared_task
 def handle_webhook_event(stripe_event_id: str) -> None:
     inbox.handle_event(stripe_event_id)
@@ -56,7 +75,13 @@ def handle_webhook_event(stripe_event_id: str) -> None:
 
 @shared_task
 def charge_top_up(top_up_id: str) -> None:
-    top_ups.charge_top_up(top_up_id)
+    with _tried_again_later():
+        automatic_sending.send_top_up(top_up_id)
+
+
+@shared_task
+def reconsider_automatic_payment(wallet_id: int) -> None:
+    automatic_charges.reconsider_charge(wallet_id)
 
 
 @shared_task
@@ -91,3 +116,15 @@ def detach_card(card_id: int) -> None:
 @shared_task
 def expire_promotion(promotion_id: int) -> None:
     promotions.expire_promotion(promotion_id)
+
+
+# Sent anew only after deliveries.CLAIMED_FOR: a delivery that hangs is ended before.
+@shared_task(soft_time_limit=60, time_limit=75)
+def deliver_webhook(delivery_id: int) -> None:
+    deliveries.deliver(delivery_id)
+
+
+@shared_task
+def tidy_webhooks() -> None:
+    webhook_endpoints.tidy_secrets()
+    deliveries.forget_old_events()

@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
+from kombu import Queue
 
 from wallet_billing import environment
 from wallet_billing.logs import logging_settings
@@ -128,6 +129,9 @@ CELERY_TASK_SOFT_TIME_LIMIT = 100
 CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 300, "socket_timeout": 5, "socket_connect_timeout": 2, "max_retries": 0}
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TASK_PUBLISH_RETRY = False
+# Webhooks wait for strangers: in a queue of their own, they keep no payment waiting where a worker takes that queue alone.
+CELERY_TASK_QUEUES = (Queue("celery"), Queue("webhooks"))
+CELERY_TASK_ROUTES = {"wallet.tasks.deliver_webhook": {"queue": "webhooks"}}
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
@@ -138,6 +142,7 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "expire-holds": {"task": "wallet.tasks.expire_due_holds", "schedule": 15.0},
     "settle-lab-calls": {"task": "usage.tasks.settle_lab_calls", "schedule": 15.0, "options": {"expires": 15.0}},
     "reconcile-with-stripe": {"task": "wallet.tasks.reconcile_recent_payments", "schedule": 3600.0},
+    "tidy-webhooks": {"task": "wallet.tasks.tidy_webhooks", "schedule": 3600.0},
     "reconcile-last-month": {"task": "wallet.tasks.reconcile_last_month", "schedule": 24 * 3600.0},
 }
 
@@ -146,6 +151,7 @@ STRIPE_SECRET_KEY = environment.text("STRIPE_SECRET_KEY")
 STRIPE_WEBHOOK_SECRETS = environment.items("STRIPE_WEBHOOK_SECRET")
 STRIPE_API_BASE = environment.text("STRIPE_API_BASE")
 STRIPE_LIVE = STRIPE_SECRET_KEY.startswith(("sk_live_", "rk_live_"))
+AUTOMATIC_CHARGES_PER_HOUR_MAX = environment.whole_number("AUTOMATIC_CHARGES_PER_HOUR_MAX", most=1_000_000)
 STRIPE_CHECKOUT_ORIGIN = environment.text("STRIPE_CHECKOUT_ORIGIN").rstrip("/")
 if not STRIPE_SECRET_KEY.startswith(("sk_test_", "rk_test_", "sk_live_", "rk_live_")):
     raise ImproperlyConfigured(
@@ -157,6 +163,9 @@ if STRIPE_LIVE and STRIPE_API_BASE:
     )
 if STRIPE_LIVE and not SERVED_OVER_HTTPS:
     raise ImproperlyConfigured("STRIPE_SECRET_KEY is a live key, so SITE_URL must start with https://.")
+
+# ---------------------------------------------------------------- outgoing webhooks
+WEBHOOKS_ALLOW_PRIVATE_TARGETS = environment.flag("WEBHOOKS_ALLOW_PRIVATE_TARGETS")
 
 # ---------------------------------------------------------------- people
 AUTH_USER_MODEL = "workspaces.User"

@@ -54,6 +54,18 @@ VARIABLES = (
         "https://checkout.stripe.com",
     ),
     Variable(
+        "AUTOMATIC_CHARGES_PER_HOUR_MAX",
+        "The breaker: so many automatic payments in an hour, over all wallets, pause them until an operator resumes them.",
+        "2000",
+        "500",
+    ),
+    Variable(
+        "WEBHOOKS_ALLOW_PRIVATE_TARGETS",
+        "Lets webhooks go to http, to other ports and into your own network. Whoever may add an endpoint can then reach what stands there.",
+        "true",
+        "false",
+    ),
+    Variable(
         "EMAIL_URL",
         "Where mail goes: smtp+tls://user:password@host:587, filemail:///folder or consolemail://.",
         "smtp+tls://…",

@@ -18,6 +18,7 @@ from usage.services.prices import Prices, current_prices
 from wallet.ledger import Entry, lock_wallets, post_new
 from wallet.models import Account, Wallet
 from wallet.money import MICROS
+from wallet.services.automatic_charges import consider_charges
 from wallet.services.holds import capture_holds
 
 MONTH_CLOSES_AFTER = timedelta(days=1)
@@ -111,6 +112,8 @@ class _Batch:
         ingest.copy_events(self.rows)
         ingest.add_to_days(self.days)
         capture_holds(self.wallets, self.captured)
+        if not self.taken_over:
+            consider_charges(self.wallets[wallet_id] for wallet_id in self.entries)
         spend_budgets(self.rows)
 
     def _rate_of(self, use: Use, wallet: Wallet) -> Rate | BadUse | None:

@@ -6,7 +6,9 @@ from django.db.models.functions import Now
 from wallet import stripe_gateway
 from wallet.errors import CardInUse, CardUnusable
 from wallet.ledger import lock_wallet
-from wallet.models import OPEN_STATUSES, Card, Wallet
+from wallet.models import OPEN_STATUSES, AutomaticPayments, Card, Notice, Wallet
+from wallet.services.automatic_suspension import lift_suspension
+from wallet.services.notices import notify_admins
 from wallet.stripe_objects import CardDetails
 from workspaces.models import User
 from workspaces.wake import wake
@@ -43,9 +45,12 @@ def _take_over_role(wallet: Wallet, card: Card) -> None:
     if same is not None:
         card.is_default, card.is_backup = same.is_default, same.is_backup
         _mark_removed(same)
-    elif not kept.filter(is_default=True).exists():
-        card.is_default = True
+    else:
+        # A default that the bank refused for good gives way: nobody connects a card to have the dead one charged.
+        kept.filter(is_default=True, refused_at__isnull=False).update(is_default=False)
+        card.is_default = not kept.filter(is_default=True).exists()
     card.save(update_fields=["is_default", "is_backup"])
+    lift_suspension(wallet)
 
 
 @transaction.atomic
@@ -61,8 +66,9 @@ def set_default_card(card: Card) -> Card:
         Card.objects.filter(pk=former.pk).update(is_default=False)
         Card.objects.filter(pk=card.pk).update(is_backup=False)
         Card.objects.filter(pk=former.pk).update(is_backup=not has_backup)
-    card.is_default, card.is_backup = True, False
-    card.save(update_fields=["is_default", "is_backup"])
+    card.is_default, card.is_backup, card.refused_at = True, False, None
+    card.save(update_fields=["is_default", "is_backup", "refused_at"])
+    lift_suspension(lock_wallet(card.wallet_id))
     return card
 
 
@@ -76,8 +82,8 @@ def set_backup_card(card: Card) -> Card:
     if card.is_default:
         raise CardUnusable("The default card cannot be its own backup. Make another card the default first.")
     Card.objects.filter(wallet_id=card.wallet_id, is_backup=True).exclude(pk=card.pk).update(is_backup=False)
-    card.is_backup = True
-    card.save(update_fields=["is_backup"])
+    card.is_backup, card.refused_at = True, None
+    card.save(update_fields=["is_backup", "refused_at"])
     return card
 
 
@@ -85,11 +91,15 @@ def set_backup_card(card: Card) -> Card:
 def remove_card(card: Card) -> None:
     """Forget the card here at once, and at Stripe by a worker. The backup, or else the newest card, becomes the default.
 
-    Locks: wallet. Raises: CardUnusable where it is removed already; CardInUse while a top-up on it has no outcome.
+    Locks: wallet. Raises: CardUnusable where it is removed already; CardInUse while a top-up on it has no outcome, or while it
+    is the only card that automatic payments can charge.
     """
     card = _locked(card)
     if card.top_ups.filter(status__in=OPEN_STATUSES).exists():
         raise CardInUse("A payment with this card is still under way. Remove the card once it is done.")
+    others = Card.objects.filter(wallet_id=card.wallet_id, removed_at=None).exclude(pk=card.pk)
+    if not others.exists() and AutomaticPayments.objects.filter(wallet_id=card.wallet_id, is_active=True).exists():
+        raise CardInUse("Automatic payments charge this card. Connect another card first, or switch automatic payments off.")
     was_default = card.is_default
     _mark_removed(card)
     if was_default:
@@ -99,9 +109,24 @@ def remove_card(card: Card) -> None:
             heir.save(update_fields=["is_default", "is_backup"])
 
 
+@transaction.atomic
 def refresh_card(details: CardDetails) -> None:
-    """Write down what the network changed of a card: last four and expiry. A card we do not keep is none of ours."""
-    Card.objects.filter(payment_method_id=details.payment_method_id).update(
+    """Write down what the network changed of a card: last four and expiry. A card we do not keep is none of ours.
+
+    A card that was renewed may be charged again, and its owner is told. Locks: wallet.
+    """
+    card = Card.objects.filter(payment_method_id=details.payment_method_id, removed_at=None).first()
+    if card is None:
+        return
+    wallet = lock_wallet(card.wallet_id)
+    card.refresh_from_db()
+    known = (card.last_four, card.expiry_month, card.expiry_year)
+    if known != (details.last_four, details.expiry_month, details.expiry_year):
+        reference = f"{card.pk}:{details.last_four}:{details.expiry_year}-{details.expiry_month:02d}"
+        notify_admins(card.wallet_id, kind=Notice.Kind.CARD_RENEWED, reference=reference)
+        Card.objects.filter(pk=card.pk).update(refused_at=None)
+        lift_suspension(wallet)
+    Card.objects.filter(pk=card.pk).update(
         brand=details.brand,
         last_four=details.last_four,
         expiry_month=details.expiry_month,

@@ -20,7 +20,7 @@ from django.utils import timezone
 
 from wallet.errors import AmountOutOfRange, IdempotencyConflict, LinkUnusable, WalletClosed
 from wallet.ledger import lock_wallet
-from wallet.models import Notice, PaymentLink, TopUp, Wallet
+from wallet.models import IN_FLIGHT_STATUSES, Notice, Origin, PaymentLink, TopUp, Wallet
 from wallet.money import currency_of, format_money, to_minor
 from wallet.services.notices import notify
 from workspaces.models import User
@@ -35,13 +35,20 @@ class LinkState(StrEnum):
 
     OPEN = "open"
     PROCESSING = "processing"
+    COVERED = "covered"  # The saved card is being charged for the same need: nobody need pay twice.
     USED = "used"
     EXPIRED = "expired"
     WITHDRAWN = "withdrawn"
 
 
 def request_payment_link(
-    wallet: Wallet, *, purpose: PaymentLink.Purpose, amount_micros: int | None = None, request_id: str, requested_by: User | None
+    wallet: Wallet,
+    *,
+    purpose: PaymentLink.Purpose,
+    amount_micros: int | None = None,
+    request_id: str,
+    requested_by: User | None,
+    lifetime: timedelta = LINK_LIFETIME,
 ) -> PaymentLink:
     """A link to pay `amount_micros`, or to connect a card.
 
@@ -55,7 +62,9 @@ def request_payment_link(
             raise WalletClosed("This workspace was closed, so its wallet takes no more money.")
         link = PaymentLink.objects.filter(wallet=wallet, request_id=request_id).first()
         if link is None:
-            return _make(wallet, purpose=purpose, amount_micros=amount_micros, request_id=request_id, requested_by=requested_by)
+            return _make(
+                wallet, purpose=purpose, amount_micros=amount_micros, request_id=request_id, requested_by=requested_by, lifetime=lifetime
+            )
     if (link.purpose, link.amount_micros) != (purpose, amount_micros):
         raise IdempotencyConflict("This form was already sent with another amount. Open it again to ask for a new one.")
     return link
@@ -71,7 +80,13 @@ def check_top_up_amount(amount_micros: int, *, currency: str) -> None:
 
 
 def _make(
-    wallet: Wallet, *, purpose: PaymentLink.Purpose, amount_micros: int | None, request_id: str, requested_by: User | None
+    wallet: Wallet,
+    *,
+    purpose: PaymentLink.Purpose,
+    amount_micros: int | None,
+    request_id: str,
+    requested_by: User | None,
+    lifetime: timedelta,
 ) -> PaymentLink:
     link_id = uuid4()
     return PaymentLink.objects.create(
@@ -82,7 +97,7 @@ def _make(
         request_id=request_id,
         token_sha256=_hashed(_token(link_id, secret=settings.SECRET_KEY)),
         created_by=requested_by,
-        expires_at=timezone.now() + LINK_LIFETIME,
+        expires_at=timezone.now() + lifetime,
     )
 
 
@@ -114,15 +129,20 @@ def link_state(link: PaymentLink) -> LinkState:
 
 
 def link_states(links: Sequence[PaymentLink]) -> dict[UUID, LinkState]:
-    """The same for many at once, in two queries."""
+    """The same for many at once, in three queries."""
     waiting = (TopUp.Status.PROCESSING, TopUp.Status.MANUAL_REVIEW)
     processing = set(TopUp.objects.filter(payment_link__in=links, status__in=waiting).values_list("payment_link_id", flat=True))
     # Read afresh: the wallet that a link carries may be as old as the page that was built with it.
     closed = set(Wallet.objects.filter(payment_links__in=links, closed_at__isnull=False).values_list("pk", flat=True))
-    return {link.pk: _state(link, is_processing=link.pk in processing, is_closed=link.wallet_id in closed) for link in links}
+    charges = TopUp.objects.filter(wallet__in=[link.wallet_id for link in links], origin=Origin.AUTOMATIC)
+    covered = set(charges.filter(status__in=IN_FLIGHT_STATUSES).values_list("wallet_id", flat=True))
+    return {
+        link.pk: _state(link, is_processing=link.pk in processing, is_closed=link.wallet_id in closed, is_covered=link.wallet_id in covered)
+        for link in links
+    }
 
 
-def _state(link: PaymentLink, *, is_processing: bool, is_closed: bool) -> LinkState:
+def _state(link: PaymentLink, *, is_processing: bool, is_closed: bool, is_covered: bool) -> LinkState:
     """A closed wallet takes no more money, so its links are as good as withdrawn."""
     if link.used_at is not None:
         return LinkState.USED
@@ -130,7 +150,9 @@ def _state(link: PaymentLink, *, is_processing: bool, is_closed: bool) -> LinkSt
         return LinkState.PROCESSING
     if link.withdrawn_at is not None or is_closed:
         return LinkState.WITHDRAWN
-    return LinkState.EXPIRED if link.expires_at <= timezone.now() else LinkState.OPEN
+    if link.expires_at <= timezone.now():
+        return LinkState.EXPIRED
+    return LinkState.COVERED if is_covered and link.purpose == PaymentLink.Purpose.PAY else LinkState.OPEN
 
 
 def email_payment_link(link: PaymentLink, *, recipient: str) -> None:

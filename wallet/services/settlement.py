@@ -4,6 +4,7 @@ The synchronous answer, the webhook, the success page and the sweep all come her
 of times: money that arrived is credited once, whatever our row said before. Never asks Stripe itself.
 """
 
+from datetime import timedelta
 from uuid import UUID
 
 from django.conf import settings
@@ -16,10 +17,15 @@ from wallet.alerts import alert
 from wallet.errors import Decline, PaymentMismatch, UnknownPayment
 from wallet.ledger import Entry, lock_wallet, post
 from wallet.models import Account, Card, EventType, Kind, Notice, Origin, PaymentLink, TopUp, Wallet
+from wallet.services.automatic_outcomes import note_outcome
 from wallet.services.cards import save_card
 from wallet.services.notices import notify_admins
 from wallet.services.outgoing import announce
 from wallet.stripe_objects import CardDetails, Payment
+
+AUTHENTICATION_REQUIRED = "authentication_required"
+CANCEL_AFTER = timedelta(seconds=20)
+"""How long whoever sent a payment that the bank wants confirmed has to cancel it, before the sweep does."""
 
 Status = TopUp.Status
 _STATUS_AT_STRIPE = {"processing": Status.PROCESSING, "requires_action": Status.REQUIRES_ACTION}
@@ -116,6 +122,11 @@ def adopt_payment(payment: Payment) -> TopUp | None:
     return settle_payment(payment)
 
 
+def is_unauthenticated(payment: Payment) -> bool:
+    """Whether the bank wants the cardholder for it, who is not there: it must be canceled before another way is offered."""
+    return payment.status == "requires_payment_method" and payment.decline is not None and payment.decline.reason == AUTHENTICATION_REQUIRED
+
+
 def top_up_key(top_up: TopUp) -> str:
     """The ledger key of the top-up's one credit."""
     return f"top-up:{top_up.pk}"
@@ -184,7 +195,8 @@ def _credit(top_up: TopUp, payment: Payment) -> TopUp:
     _resolve(top_up, Status.SUCCEEDED)
     if top_up.payment_link_id is not None:
         _use_link(top_up.payment_link_id)
-    notify_admins(top_up.wallet_id, kind=Notice.Kind.RECEIPT, reference=str(top_up.pk))
+    is_automatic = top_up.origin == Origin.AUTOMATIC
+    notify_admins(top_up.wallet_id, kind=Notice.Kind.AUTOMATIC_PAYMENT if is_automatic else Notice.Kind.RECEIPT, reference=str(top_up.pk))
     return top_up
 
 
@@ -228,14 +240,25 @@ def _follow(top_up: TopUp, payment: Payment) -> None:
     """Take over an outcome that is no success. In Checkout a declined payer may try another card: the attempt stays open."""
     if payment.decline is not None:
         _record_decline(top_up, payment.decline)
-    if payment.status == "requires_payment_method" and top_up.payment_link_id is None:
+    is_on_saved_card = top_up.payment_link_id is None
+    if is_on_saved_card and is_unauthenticated(payment):
+        _await_cancelling(top_up)
+    elif is_on_saved_card and payment.status == "requires_payment_method":
         _resolve(top_up, Status.FAILED)
     elif payment.status == "canceled":
-        _resolve(top_up, Status.CANCELED)
+        was_unauthenticated = is_on_saved_card and top_up.decline_code == AUTHENTICATION_REQUIRED
+        _resolve(top_up, Status.FAILED if was_unauthenticated else Status.CANCELED)
     else:
         if top_up.status != Status.MANUAL_REVIEW:
             top_up.status = _status_while_open(top_up, payment)
         top_up.save(update_fields=["status", "payment_intent_id", *_DECLINE_FIELDS])
+
+
+def _await_cancelling(top_up: TopUp) -> None:
+    """Told by a webhook before whoever sent it: the top-up stays open until the payment is canceled (faults: B10)."""
+    if top_up.status != Status.REQUIRES_ACTION:
+        top_up.status, top_up.next_check_at = Status.REQUIRES_ACTION, timezone.now() + CANCEL_AFTER
+    top_up.save(update_fields=["status", "next_check_at", "payment_intent_id", *_DECLINE_FIELDS])
 
 
 def _status_while_open(top_up: TopUp, payment: Payment) -> TopUp.Status:
@@ -269,6 +292,7 @@ def _resolve(top_up: TopUp, status: TopUp.Status) -> None:
             *_DECLINE_FIELDS,
         ]
     )
+    note_outcome(top_up)
     if event := _TOLD.get(status):
         announce(top_up.wallet_id, event=event, data=_what_is_told(top_up), key=f"{event}:{top_up.pk}")
 

@@ -10,9 +10,10 @@ from django.db.models import Model, QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from wallet.models import Card, CardSetup, Notice, Promotion, TopUp, WebhookEvent
+from wallet.models import AutomaticPayments, Card, CardSetup, Notice, Promotion, TopUp, WebhookEvent
+from wallet.services.automatic_sending import send_top_up
 from wallet.services.checkout import ask_after_checkout
-from wallet.services.top_ups import ask_after_top_up, charge_top_up
+from wallet.services.top_ups import ask_after_top_up
 from workspaces.wake import wake
 
 BATCH = 500
@@ -28,6 +29,10 @@ def wake_everything_due() -> dict[str, int]:
         "wallet.tasks.check_top_up": _keys(TopUp.objects.filter(next_check_at__lte=Now())),
         "wallet.tasks.check_card_setup": _keys(CardSetup.objects.filter(next_check_at__lte=Now())),
         "wallet.tasks.send_notice": _keys(Notice.objects.filter(next_attempt_at__lte=Now())),
+        "wallet.tasks.reconsider_automatic_payment": _keys(
+            AutomaticPayments.objects.filter(next_try_at__lte=Now(), is_active=True, suspended_at=None)
+        ),
+        "wallet.tasks.deliver_webhook": _keys(Delivery.objects.filter(next_attempt_at__lte=Now())),
         "wallet.tasks.detach_card": _keys(Card.objects.filter(removed_at__isnull=False, detached_at=None)),
         "wallet.tasks.expire_promotion": _keys(Promotion.objects.filter(remaining_micros__gt=0, expires_at__lte=Now())),
     }
@@ -51,7 +56,7 @@ def check_top_up(top_up_id: str) -> None:
     if top_up.payment_link_id is not None:
         ask_after_checkout(top_up)
     elif top_up.status == TopUp.Status.CREATED:
-        charge_top_up(top_up.pk)
+        send_top_up(top_up.pk)
     else:
         ask_after_top_up(top_up)
 

@@ -23,8 +23,9 @@ from wallet.errors import (
 )
 from wallet.ledger import lock_wallet
 from wallet.models import Card, Origin, TopUp, Wallet
+from wallet.services.charging_switch import charging_is_paused
 from wallet.services.payment_links import check_top_up_amount
-from wallet.services.settlement import end_top_up, fail_top_up, settle_payment
+from wallet.services.settlement import AUTHENTICATION_REQUIRED, end_top_up, fail_top_up, is_unauthenticated, settle_payment
 from wallet.services.wallets import stripe_customer
 from wallet.stripe_objects import Payment
 from workspaces.models import User
@@ -41,7 +42,6 @@ LOOK_BACK = timedelta(hours=1)
 """How far our clock may be ahead of Stripe's when a payment is looked for."""
 SENT_WITHIN = timedelta(hours=1)
 """A wish that nobody could send for so long is dropped: nobody expects the charge any more."""
-AUTHENTICATION_REQUIRED = "authentication_required"
 
 _CHARGEABLE = (TopUp.Status.SENDING, TopUp.Status.UNKNOWN)
 
@@ -85,15 +85,32 @@ def charge_top_up(top_up_id: UUID | str) -> TopUp:
 
     Safe from anywhere, any number of times: one claim wins. Not inside a transaction: asks Stripe.
     """
-    waiting = TopUp.objects.filter(pk=top_up_id, status=TopUp.Status.CREATED, card__isnull=False)
+    waiting = TopUp.objects.filter(pk=top_up_id, status=TopUp.Status.CREATED, card__isnull=False).exclude(origin=Origin.AUTOMATIC)
     claimed = waiting.filter(created_at__gt=Now() - SENT_WITHIN).update(
         status=TopUp.Status.SENDING, sent_at=Now(), next_check_at=timezone.now() + SEND_CHECK_AFTER
     )
     if claimed:
-        _send_first(_with_wallet(top_up_id))
+        send_claimed(top_up_id)
     elif waiting.exists():
         end_top_up(top_up_id, status=TopUp.Status.EXPIRED)
     return _with_wallet(top_up_id)
+
+
+def send_claimed(top_up_id: UUID | str) -> None:
+    """Make the first request for a top-up that the caller has just claimed. Not inside a transaction."""
+    top_up = _with_wallet(top_up_id)
+    if top_up.card is not None and top_up.card.removed_at is not None:
+        # Never another card in its place: the payer chose this one (faults: B11).
+        fail_top_up(
+            top_up.pk, decline=Decline(code="card_removed", message="The card was removed before it was charged. Nothing was charged.")
+        )
+        return
+    _send(top_up)
+
+
+def was_forgotten(top_up: TopUp) -> bool:
+    """Whether it waited so long to be sent that nobody expects the charge any more."""
+    return _age(top_up) >= SENT_WITHIN
 
 
 def ask_after_top_up(top_up: TopUp) -> None:
@@ -104,26 +121,19 @@ def ask_after_top_up(top_up: TopUp) -> None:
     Not inside a transaction. Raises: GatewayError where Stripe does not answer.
     """
     payment = _payment_at_stripe(top_up)
-    if payment is not None:
+    if payment is not None and is_unauthenticated(payment):
+        _end_unauthenticated(top_up, CardDeclined(payment.decline or Decline(code=AUTHENTICATION_REQUIRED), payment_id=payment.id))
+    elif payment is not None:
         settle_payment(payment)
     elif top_up.status in _CHARGEABLE and _age(top_up) < KEY_REMEMBERED_FOR:
-        _send(top_up)
+        if top_up.origin != Origin.AUTOMATIC or not charging_is_paused():
+            _send(top_up)
     else:
         _give_to_a_person(top_up)
 
 
 def _with_wallet(top_up_id: UUID | str) -> TopUp:
     return TopUp.objects.select_related("wallet__workspace", "card").get(pk=top_up_id)
-
-
-def _send_first(top_up: TopUp) -> None:
-    if top_up.card is not None and top_up.card.removed_at is not None:
-        # Never another card in its place: the payer chose this one (faults: B11).
-        fail_top_up(
-            top_up.pk, decline=Decline(code="card_removed", message="The card was removed before it was charged. Nothing was charged.")
-        )
-        return
-    _send(top_up)
 
 
 def _send(top_up: TopUp) -> None:

@@ -1,0 +1,160 @@
+"""Decides on automatic charges: after a use, inside its own transaction, and when the sweep finds a rule due.
+
+The decision is a row: a top-up of origin automatic, made under the wallet's lock, one open per wallet by a unique index.
+Stripe is never asked here; top_ups.charge_top_up does, after commit.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from uuid import uuid4
+
+from django.db import transaction
+from django.db.models import Count, Q, Sum
+from django.utils import timezone
+
+from wallet.automatic_rule import Cap, Charged, size_charge
+from wallet.ledger import lock_wallet
+from wallet.models import IN_FLIGHT_STATUSES, OPEN_STATUSES, AutomaticPayments, Card, Dispute, Notice, Origin, TopUp, Wallet
+from wallet.services.automatic_suspension import suspend
+from wallet.services.notices import notify_admins
+from workspaces.wake import wake
+
+FIRST_LOOK_AFTER = timedelta(seconds=60)
+"""When the sweep looks after a charge whose message was lost."""
+LOOK_AGAIN_AFTER = timedelta(minutes=1)
+"""While other money is on its way nothing is charged; then it has come, or the rule is looked at again."""
+DISPUTE_LOOK_AFTER = timedelta(hours=1)
+
+Suspension = AutomaticPayments.Suspension
+
+
+def consider_charges(wallets: Iterable[Wallet]) -> None:
+    """Make the automatic charge of each wallet that a use has just taken below its threshold.
+
+    Inside the transaction of the uses; the caller holds these wallets' locks, and the rows carry the new sums.
+    One query for any number of wallets, and some more for each that is below.
+    """
+    by_id = {wallet.pk: wallet for wallet in wallets}
+    rules = AutomaticPayments.objects.filter(wallet_id__in=by_id, is_active=True, suspended_at=None)
+    now = timezone.now()
+    for rule in rules:
+        wallet = by_id[rule.wallet_id]
+        is_resting = rule.next_try_at is not None and rule.next_try_at > now
+        if wallet.available_micros < rule.threshold_micros and not is_resting:
+            decide_charge(wallet, rule, now=now)
+
+
+@transaction.atomic
+def reconsider_charge(wallet_id: int, *, now: datetime | None = None) -> TopUp | None:
+    """Decide anew for a rule that is due: a pause after a decline is over, a cap has opened, other money came or did not.
+
+    Locks: wallet. Idempotent by: `next_try_at`, which the decision moves or clears.
+    """
+    wallet = lock_wallet(wallet_id)
+    now = now or timezone.now()
+    rule = AutomaticPayments.objects.filter(wallet=wallet, is_active=True, suspended_at=None, next_try_at__lte=now).first()
+    if rule is None:
+        return None
+    if rule.confirmation_link is not None and not _is_confirmed(rule):
+        suspend(wallet, rule, Suspension.NOT_CONFIRMED)
+        return None
+    return decide_charge(wallet, rule, now=now)
+
+
+def decide_charge(wallet: Wallet, rule: AutomaticPayments, *, now: datetime) -> TopUp | None:
+    """The automatic top-up that the rule asks for now, if it does. The caller holds the wallet's lock."""
+    rule.next_try_at = None
+    top_up = None
+    if wallet.closed_at is None and wallet.frozen_at is None and rule.confirmation_link is None and not _has_open_charge(wallet):
+        top_up = _decide(wallet, rule, now=now)
+    rule.save(update_fields=["next_try_at"])
+    return top_up
+
+
+def replace_on_backup(wallet: Wallet, rule: AutomaticPayments, *, declined: TopUp, card: Card) -> TopUp:
+    """The same charge on the backup card, once the first is resolved. The caller holds the wallet's lock.
+
+    The declined one counts toward no cap any more, so that this one fits where it did.
+    """
+    return _make(wallet, card=card, amount_micros=declined.amount_micros, now=timezone.now(), instead_of=declined)
+
+
+def charged_so_far(wallet: Wallet, *, now: datetime) -> Charged:
+    """What automatic payments took, or may be taking, in the month and the day that it is in the workspace's zone."""
+    today = now.astimezone(wallet.workspace.zone).replace(hour=0, minute=0, second=0, microsecond=0)
+    month = today.replace(day=1)
+    counted = TopUp.objects.filter(
+        wallet=wallet, origin=Origin.AUTOMATIC, status__in=(*OPEN_STATUSES, TopUp.Status.SUCCEEDED), created_at__gte=month
+    )
+    sums = counted.aggregate(month=Sum("amount_micros"), today=Count("pk", filter=Q(created_at__gte=today)))
+    return Charged(month_micros=sums["month"] or 0, today=sums["today"])
+
+
+def chargeable_card(wallet: Wallet) -> Card | None:
+    """The default card, or the backup where the bank refused the default for good; None where there is neither."""
+    kept = Card.objects.filter(wallet=wallet, removed_at=None, refused_at=None)
+    return kept.filter(Q(is_default=True) | Q(is_backup=True)).order_by("-is_default").first()
+
+
+def expected_micros(wallet: Wallet) -> int:
+    """Available, and what is on its way: saved cards that are being charged, and links that were paid and are processing."""
+    on_its_way = TopUp.objects.filter(wallet=wallet).filter(
+        Q(card__isnull=False, payment_link=None, status__in=IN_FLIGHT_STATUSES) | Q(status=TopUp.Status.PROCESSING)
+    )
+    return wallet.available_micros + (on_its_way.aggregate(sum=Sum("amount_micros"))["sum"] or 0)
+
+
+def _decide(wallet: Wallet, rule: AutomaticPayments, *, now: datetime) -> TopUp | None:
+    expected = expected_micros(wallet)
+    if wallet.available_micros >= rule.threshold_micros:
+        return None
+    if expected >= rule.threshold_micros:
+        rule.next_try_at = now + LOOK_AGAIN_AFTER
+        return None
+    if Dispute.objects.filter(wallet=wallet, closed_at=None).exists():
+        rule.next_try_at = now + DISPUTE_LOOK_AFTER
+        return None
+    card = chargeable_card(wallet)
+    if card is None:
+        suspend(wallet, rule, Suspension.NO_CARD)
+        return None
+    charge = size_charge(rule.terms, expected_micros=expected, charged=charged_so_far(wallet, now=now), currency=wallet.currency)
+    if isinstance(charge, Cap):
+        _wait_for(charge, wallet, rule, now=now)
+        return None
+    return _make(wallet, card=card, amount_micros=charge, now=now)
+
+
+def _make(wallet: Wallet, *, card: Card, amount_micros: int, now: datetime, instead_of: TopUp | None = None) -> TopUp:
+    top_up = TopUp.objects.create(
+        wallet=wallet,
+        origin=Origin.AUTOMATIC,
+        amount_micros=amount_micros,
+        card=card,
+        request_id=f"automatic:{uuid4()}",
+        next_check_at=now + FIRST_LOOK_AFTER,
+        instead_of=instead_of,
+    )
+    wake("wallet.tasks.charge_top_up", str(top_up.pk))
+    return top_up
+
+
+def _wait_for(cap: Cap, wallet: Wallet, rule: AutomaticPayments, *, now: datetime) -> None:
+    """Until the cap opens again; told once per month or day."""
+    rule.next_try_at = cap_opens_at(cap, wallet, now=now)
+    notify_admins(wallet.pk, kind=Notice.Kind.CAP_REACHED, reference=f"{cap}:{rule.next_try_at:%Y-%m-%d}")
+
+
+def cap_opens_at(cap: Cap, wallet: Wallet, *, now: datetime) -> datetime:
+    """The next midnight, or the next first of a month, in the workspace's zone, whatever daylight saving does to it."""
+    today = now.astimezone(wallet.workspace.zone).date()
+    day = today + timedelta(days=1) if cap is Cap.DAILY else (today.replace(day=1) + timedelta(days=32)).replace(day=1)
+    return datetime(day.year, day.month, day.day, tzinfo=wallet.workspace.zone)
+
+
+def _has_open_charge(wallet: Wallet) -> bool:
+    return TopUp.objects.filter(wallet=wallet, origin=Origin.AUTOMATIC, status__in=OPEN_STATUSES).exists()
+
+
+def _is_confirmed(rule: AutomaticPayments) -> bool:
+    return rule.confirmation_link is not None and rule.confirmation_link.used_at is not None

@@ -1,0 +1,125 @@
+"""What follows for the rule from a top-up's outcome: a clean slate, the backup card, a pause, a link to confirm, or the end.
+
+Called by settlement when a top-up is resolved, in that transaction, under the locks of the top-up and the wallet.
+"""
+
+from datetime import timedelta
+
+from django.utils import timezone
+
+from wallet.declines import DeclineClass, classify
+from wallet.errors import Decline
+from wallet.ledger import lock_wallet
+from wallet.models import AutomaticPayments, Card, Notice, Origin, PaymentLink, TopUp, Wallet
+from wallet.services.automatic_charges import chargeable_card, replace_on_backup
+from wallet.services.automatic_suspension import lift, suspend
+from wallet.services.notices import notify_admins
+from wallet.services.payment_links import request_payment_link
+
+RETRY_AFTER = (timedelta(hours=1), timedelta(hours=24))
+"""Pauses after the first and the second try that failed; the third suspends the rule."""
+DECLINES_IN_A_ROW_MAX = 3
+"""So often in a row one card may be declined, however the backup did: then the networks want to hear no more of it."""
+CONFIRM_WITHIN = timedelta(hours=24)
+
+Suspension = AutomaticPayments.Suspension
+
+
+def note_outcome(top_up: TopUp) -> None:
+    """Bring card and rule into step with a top-up that has just been resolved."""
+    if top_up.status == TopUp.Status.SUCCEEDED:
+        _renew_card(top_up)
+    rule = AutomaticPayments.objects.filter(wallet_id=top_up.wallet_id).select_related("confirmation_link").first()
+    if rule is None:
+        return
+    wallet = lock_wallet(top_up.wallet_id)
+    if top_up.status == TopUp.Status.SUCCEEDED:
+        lift(wallet, rule)
+    elif top_up.origin == Origin.AUTOMATIC and top_up.status == TopUp.Status.FAILED:
+        _note_failure(wallet, rule, top_up)
+    elif top_up.origin == Origin.AUTOMATIC and top_up.status == TopUp.Status.EXPIRED:
+        # Nobody could send it in time. The need may be there still: decided anew, with today's numbers.
+        rule.next_try_at = timezone.now()
+        rule.save(update_fields=["next_try_at"])
+
+
+def _renew_card(top_up: TopUp) -> None:
+    if top_up.card_id is not None:
+        Card.objects.filter(pk=top_up.card_id, refused_at__isnull=False).update(refused_at=None)
+
+
+def _note_failure(wallet: Wallet, rule: AutomaticPayments, top_up: TopUp) -> None:
+    decline = classify(Decline(code=top_up.decline_code, advice_code=top_up.advice_code, network_decline_code=top_up.network_decline_code))
+    if decline is DeclineClass.AUTHENTICATION:
+        _ask_to_confirm(wallet, rule, top_up)
+    elif decline is DeclineClass.NOT_THE_CARD:
+        _count_failure(wallet, rule, top_up)
+    else:
+        _note_decline(wallet, rule, top_up, is_final=decline is DeclineClass.HARD or _is_declined_too_often(top_up.card_id))
+
+
+def _note_decline(wallet: Wallet, rule: AutomaticPayments, top_up: TopUp, *, is_final: bool) -> None:
+    """The backup card stands in at once, if there is one; without any card that may be charged, nothing goes on by itself."""
+    card = top_up.card
+    assert card is not None, "Automatic payments are made on saved cards."
+    if is_final:
+        Card.objects.filter(pk=card.pk).update(refused_at=timezone.now())
+    backup = _backup_for(top_up, card)
+    if backup is not None and rule.is_active:
+        replace_on_backup(wallet, rule, declined=top_up, card=backup)
+    elif chargeable_card(wallet) is None:
+        _tell(top_up)
+        if rule.is_active:
+            suspend(wallet, rule, Suspension.CARD_REFUSED)
+    else:
+        _count_failure(wallet, rule, top_up)
+
+
+def _backup_for(top_up: TopUp, card: Card) -> Card | None:
+    if top_up.instead_of_id is not None:
+        return None
+    backups = Card.objects.filter(wallet_id=top_up.wallet_id, is_backup=True, removed_at=None, refused_at=None)
+    return backups.exclude(pk=card.pk).first()
+
+
+def _is_declined_too_often(card_id: int | None) -> bool:
+    newest = TopUp.objects.filter(card=card_id, origin=Origin.AUTOMATIC, resolved_at__isnull=False).order_by("-resolved_at")
+    statuses = list(newest.values_list("status", flat=True)[:DECLINES_IN_A_ROW_MAX])
+    return statuses == [TopUp.Status.FAILED] * DECLINES_IN_A_ROW_MAX
+
+
+def _count_failure(wallet: Wallet, rule: AutomaticPayments, top_up: TopUp) -> None:
+    """Back-off is keyed on the outcome, not on the balance: uses that come meanwhile set nothing off."""
+    _tell(top_up)
+    if not rule.is_active:
+        return
+    rule.failures += 1
+    if rule.failures > len(RETRY_AFTER):
+        rule.save(update_fields=["failures"])
+        suspend(wallet, rule, Suspension.DECLINED)
+    else:
+        rule.next_try_at = timezone.now() + RETRY_AFTER[rule.failures - 1]
+        rule.save(update_fields=["failures", "next_try_at"])
+
+
+def _ask_to_confirm(wallet: Wallet, rule: AutomaticPayments, top_up: TopUp) -> None:
+    """The bank wants the cardholder: a link that works once, and calls go on while it waits. It is not the card's failure."""
+    if not rule.is_active:
+        return
+    link = request_payment_link(
+        wallet,
+        purpose=PaymentLink.Purpose.PAY,
+        amount_micros=top_up.amount_micros,
+        request_id=f"confirm:{top_up.pk}",
+        requested_by=rule.consented_by,
+        lifetime=CONFIRM_WITHIN,
+    )
+    rule.confirmation_link, rule.next_try_at = link, link.expires_at
+    rule.save(update_fields=["confirmation_link", "next_try_at"])
+    wallet.grace_extended_until = link.expires_at
+    wallet.save(update_fields=["grace_extended_until"])
+    notify_admins(wallet.pk, kind=Notice.Kind.CONFIRM_PAYMENT, reference=str(link.pk))
+
+
+def _tell(top_up: TopUp) -> None:
+    notify_admins(top_up.wallet_id, kind=Notice.Kind.AUTOMATIC_FAILED, reference=str(top_up.pk))
