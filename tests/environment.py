@@ -16,6 +16,7 @@ def product_environment(*, database_url: str, redis_url: str, site_url: str, mai
         # Nobody listens there: a test that forgets to fake Stripe fails, and reaches nobody.
         "STRIPE_API_BASE": "http://127.0.0.1:9",
         "STRIPE_CHECKOUT_ORIGIN": "",
+        "WEBHOOKS_ALLOW_PRIVATE_TARGETS": "",
         "EMAIL_URL": f"filemail://{mail_folder}",
         "DEFAULT_FROM_EMAIL": "",
         "SUPPORT_EMAIL": "",

@@ -15,11 +15,13 @@ from wallet.services import (
     cards,
     charging_switch,
     checkout,
+    deliveries,
     holds,
     inbox,
     mailing,
     promotions,
     reconciliation,
+    webhook_endpoints,
 )
 from wallet.services import sweep as sweeping
 
@@ -40,6 +42,7 @@ def _tried_again_later() -> Iterator[None]:
 @shared_task
 def sweep() -> None:
     sweeping.wake_everything_due()
+    charging_switch.wake_restore()
 
 
 @shared_task

@@ -10,7 +10,7 @@ from django.db.models import Model, QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from wallet.models import AutomaticPayments, Card, CardSetup, Notice, Promotion, TopUp, WebhookEvent
+from wallet.models import AutomaticPayments, Card, CardSetup, Delivery, Notice, Promotion, TopUp, WebhookEvent
 from wallet.services.automatic_sending import send_top_up
 from wallet.services.checkout import ask_after_checkout
 from wallet.services.top_ups import ask_after_top_up
