@@ -104,7 +104,8 @@ def kept_cards(wallet: Wallet) -> "QuerySet[Card]":
 
 def open_payment_links(wallet: Wallet) -> "QuerySet[PaymentLink]":
     """Links that somebody may still pay or connect a card with, newest first."""
-    links = PaymentLink.objects.filter(wallet=wallet, used_at=None, withdrawn_at=None, expires_at__gt=timezone.now())
+    unused = PaymentLink.objects.filter(wallet=wallet, used_at=None, withdrawn_at=None)
+    links = unused.filter(wallet__closed_at=None, expires_at__gt=timezone.now())
     return links.select_related("created_by").order_by("-created_at")[:OPEN_LINKS_MAX]
 
 

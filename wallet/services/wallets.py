@@ -3,9 +3,13 @@
 from datetime import timedelta
 from hashlib import sha256
 
+from django.db import transaction
+from django.db.models.functions import Now
+
 from wallet import stripe_gateway
 from wallet.errors import GatewayError
-from wallet.models import Wallet
+from wallet.ledger import lock_wallet
+from wallet.models import CardSetup, TopUp, Wallet
 from wallet.money import currency_of
 from wallet.services.renewed_keys import is_certain, is_used_up, key_of, renew_key
 from workspaces.models import Workspace
@@ -24,6 +28,21 @@ def open_wallet(workspace: Workspace, *, currency: str) -> Wallet:
     wallet, _ = Wallet.objects.get_or_create(
         workspace=workspace, defaults={"currency": known.code, "overdraft_micros": known.top_up_least_micros}
     )
+    return wallet
+
+
+@transaction.atomic
+def close_wallet(wallet: Wallet) -> Wallet:
+    """No more money comes in from here on, and no use begins: its links are as good as withdrawn, and the sweep ends their sessions.
+
+    What somebody had paid by then is still credited, and balance and book stay as they are.
+    Locks: top-up → wallet. Idempotent: the first time counts.
+    """
+    for attempts in (TopUp.objects.filter(payment_link__isnull=False), CardSetup.objects.all()):
+        attempts.filter(wallet=wallet, next_check_at__isnull=False).update(next_check_at=Now())
+    lock_wallet(wallet.pk)
+    Wallet.objects.filter(pk=wallet.pk, closed_at=None).update(closed_at=Now())
+    wallet.refresh_from_db()
     return wallet
 
 
