@@ -9,16 +9,22 @@ from django.db import connection
 
 from usage.cloud_events import identity
 from usage.models import Event, Meter
+from usage.models.events import STRETCH_BITS
 from wallet.models import Wallet
 
 NAMES_MAX = 200
 """The most agents, and the most numbers of its own, that a wallet's history offers and looks through."""
 SCANNED_MAX = 2_000
 """The most uses of one agent or number that one page looks at for those of one kind."""
-SOURCES_FROM = 500
-"""An event's id alone is looked for under the sources of this many of the newest uses; the source can be typed before it."""
+SAME_ID_MAX = 100
+"""The most events of one id, from different sources, that a search finds: the newest."""
+STRETCHES_AT_FIRST, TIMES_MORE = 1, 8
+"""How many stretches of a book the first statement looks into, and how many times more each after it."""
 
 Column = Literal["agent", "number", "own_number"]
+InStretches = Literal["number", "event_id"]
+Walked = list[tuple[int, str]]
+"""Seq and meter of uses, newest first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +80,7 @@ def trail_page(
     found: set[int] = set()
     reached = 0
     for trail in trails:
-        walked = _walk(wallet, trail, after_seq=after_seq, before_seq=before_seq, depth=depth)
+        walked = _walk(wallet, trail, after_seq=after_seq, before_seq=before_seq or wallet.last_seq + 1, depth=depth)
         found.update(seq for seq, meter in walked if not kinds or meter in meters)
         if len(walked) == depth:
             # What lies below the end of this walk has not been looked at on this trail.
@@ -89,12 +95,47 @@ def _page(seqs: list[int], *, reached: int, limit: int) -> SeqPage:
     return SeqPage(known, reached or None)
 
 
-def _walk(wallet: Wallet, trail: Trail, *, after_seq: int, before_seq: int | None, depth: int) -> list[tuple[int, str]]:
-    events = Event.objects.filter(wallet=wallet, transfer_seq__gt=after_seq, **{trail.column: trail.value}).exclude(**{trail.column: ""})
-    if before_seq is not None:
-        events = events.filter(transfer_seq__lt=before_seq)
-    rows = events.order_by("-transfer_seq").values_list("transfer_seq", "meter_id")[:depth]
+def _walk(wallet: Wallet, trail: Trail, *, after_seq: int, before_seq: int, depth: int) -> Walked:
+    if trail.column == "number":
+        return _walk_stretches(wallet, trail.column, trail.value, after_seq=after_seq, before_seq=before_seq, depth=depth)
+    events = Event.objects.filter(wallet=wallet, transfer_seq__gt=after_seq, transfer_seq__lt=before_seq, **{trail.column: trail.value})
+    rows = events.exclude(**{trail.column: ""}).order_by("-transfer_seq").values_list("transfer_seq", "meter_id")[:depth]
     return [(seq, meter) for seq, meter in rows if seq is not None]
+
+
+def _walk_stretches(wallet: Wallet, column: InStretches, value: str, *, after_seq: int, before_seq: int, depth: int) -> Walked:
+    """The newest uses with that value, in (after_seq, before_seq): from stretch to stretch, one look into the index for each.
+
+    Ever more stretches at once, so that what is common is found by the first statement, and what is rare by few.
+    """
+    walked: Walked = []
+    newest, oldest, count = (before_seq - 1) >> STRETCH_BITS, (after_seq + 1) >> STRETCH_BITS, STRETCHES_AT_FIRST
+    while newest >= oldest and len(walked) < depth:
+        bounds = {"first": max(oldest, newest - count + 1), "last": newest, "after": after_seq, "before": before_seq}
+        walked += _in_stretches(wallet, column, value, bounds, limit=depth - len(walked))
+        newest, count = newest - count, count * TIMES_MORE
+    return walked
+
+
+def _in_stretches(wallet: Wallet, column: InStretches, value: str, bounds: dict[str, int], *, limit: int) -> Walked:
+    # Django cannot join a function's rows laterally, and without that PostgreSQL would read the wallet's uses in their order.
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            SELECT found.transfer_seq, found.meter_id
+            FROM generate_series(%(first)s::bigint, %(last)s::bigint) AS stretch
+            CROSS JOIN LATERAL (
+                SELECT event.transfer_seq, event.meter_id FROM usage_event AS event
+                WHERE event.wallet_id = %(wallet)s AND (event.transfer_seq >> {STRETCH_BITS}) = stretch
+                    AND event.{column} = %(value)s AND event.{column} <> ''
+                    AND event.transfer_seq > %(after)s AND event.transfer_seq < %(before)s
+                ORDER BY event.transfer_seq DESC LIMIT %(limit)s
+            ) AS found
+            ORDER BY found.transfer_seq DESC LIMIT %(limit)s
+            """,  # noqa: S608 -- the column is one of two literals
+            bounds | {"wallet": wallet.pk, "value": value, "limit": limit},
+        )
+        return cursor.fetchall()
 
 
 def seqs_of_keys(wallet: Wallet, keys: Collection[UUID | str]) -> list[int]:
@@ -104,16 +145,11 @@ def seqs_of_keys(wallet: Wallet, keys: Collection[UUID | str]) -> list[int]:
 
 
 def seqs_of_event_id(wallet: Wallet, text: str) -> list[int]:
-    """The ledger's rows of the event with that id: `id` under a source of late, or `source id`."""
+    """The ledger's rows of the events with that id, whatever their sources and age; or of the one that `source id` names."""
     source, space, event_id = text.rpartition(" ")
-    pairs = [(source.strip(), event_id)] if space else []
-    pairs += [(known, text) for known in _sources(wallet)]
-    return seqs_of_keys(wallet, [identity(source, event_id) for source, event_id in pairs]) if pairs else []
-
-
-def _sources(wallet: Wallet) -> set[str]:
-    newest = Event.objects.filter(wallet=wallet, transfer_seq__isnull=False).order_by("-transfer_seq")
-    return set(newest.values_list("source", flat=True)[:SOURCES_FROM])
+    named = seqs_of_keys(wallet, [identity(source.strip(), event_id)]) if space else []
+    walked = _walk_stretches(wallet, "event_id", text, after_seq=0, before_seq=wallet.last_seq + 1, depth=SAME_ID_MAX)
+    return named + [seq for seq, _ in walked]
 
 
 def events_of_rows(wallet: Wallet, seqs: Collection[int]) -> dict[int, Event]:

@@ -1,11 +1,16 @@
 """What was used: events that were charged, events kept aside, and the sums of each day."""
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 from django.db.models.functions import Now
 
 from usage.models.prices import Meter, Rate
 from wallet.models import Wallet
+
+STRETCH_BITS = 18
+"""A stretch is 2 ** 18 rows of a wallet's ledger. What hardly comes twice is indexed stretch by stretch: new uses then go where the
+newest went, however long the book is, and a search looks into each stretch once."""
+_STRETCH = F("transfer_seq").bitrightshift(STRETCH_BITS)
 
 
 class Event(models.Model):
@@ -59,7 +64,10 @@ class Event(models.Model):
             models.Index("wallet", "hold_id", condition=Q(hold_id__isnull=False), name="event_by_hold"),
             models.Index("wallet", "transfer_seq", condition=Q(transfer_seq__isnull=False), name="event_by_transfer"),
             models.Index("wallet", "agent", "transfer_seq", condition=~Q(agent=""), name="event_by_agent"),
-            models.Index("wallet", "number", "transfer_seq", condition=~Q(number=""), name="event_by_number"),
+            models.Index("wallet", _STRETCH, "number", "transfer_seq", condition=~Q(number=""), name="event_by_number_in_stretch"),
+            models.Index(
+                "wallet", _STRETCH, "event_id", "transfer_seq", condition=Q(transfer_seq__isnull=False), name="event_by_id_in_stretch"
+            ),
             models.Index("wallet", "own_number", "transfer_seq", condition=~Q(own_number=""), name="event_by_own_number"),
         ]
 

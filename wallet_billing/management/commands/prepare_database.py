@@ -1,5 +1,6 @@
 """`manage.py prepare_database`: migrations as the owner, then the app's rights. Run it at every deploy, before the new code."""
 
+from time import sleep
 from typing import Any
 
 from django.conf import settings
@@ -10,6 +11,7 @@ from wallet_billing import roles
 
 # Two hosts that deploy at once wait for each other; the number only has to be ours.
 _LOCK_KEY = 7_241_006_117
+_ASKED_EVERY_SECONDS = 0.2
 
 
 class Command(BaseCommand):
@@ -23,14 +25,22 @@ class Command(BaseCommand):
         """Migrates and grants under one lock. Raises CommandError with what to set."""
         self._demand_two_roles()
         try:
-            with connections[roles.OWNER].cursor() as cursor:
-                cursor.execute("SELECT pg_advisory_lock(%s)", [_LOCK_KEY])
+            self._wait_for_lock()
         except OperationalError as error:
             raise CommandError(f"The database cannot be reached as its owner ({str(error).strip()}): check DATABASE_OWNER_URL.") from error
         self._migrate(verbosity=options["verbosity"])
         self._grant()
         # The session ends with the command, and the lock with the session.
         connections[roles.OWNER].close()
+
+    def _wait_for_lock(self) -> None:
+        """Asks again and again: a statement that waits has a snapshot, and the indexes that the other builds concurrently wait for that."""
+        with connections[roles.OWNER].cursor() as cursor:
+            while True:
+                cursor.execute("SELECT pg_try_advisory_lock(%s)", [_LOCK_KEY])
+                if cursor.fetchone()[0]:
+                    return
+                sleep(_ASKED_EVERY_SECONDS)
 
     def _demand_two_roles(self) -> None:
         if roles.OWNER not in connections.databases:
