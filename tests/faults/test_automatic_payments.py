@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from django.db import IntegrityError, transaction
+from django.db.models import F
 from django.utils import timezone
 
 from stripe_sandbox.testing import RunningSandbox
@@ -74,7 +75,7 @@ def test_it_counts_what_is_on_its_way(active: MoneyIn) -> None:
     active.use(25)
 
     assert active.outcomes() == []
-    active.work()
+    charge_top_up_task(str(top_up.pk))
     assert active.read(top_up).status == "succeeded"
     active.pass_time(minutes=2)
     active.sweep()
@@ -83,8 +84,9 @@ def test_it_counts_what_is_on_its_way(active: MoneyIn) -> None:
 
 def test_it_charges_after_all_when_other_money_does_not_come(active: MoneyIn) -> None:
     bad = active.connect_card("pm_card_mastercard", behaviour="insufficient_funds")
-    active.ask_for_top_up(bad, dollars=40)
+    top_up = active.ask_for_top_up(bad, dollars=40)
     active.use(25)
+    charge_top_up_task(str(top_up.pk))
 
     active.sweep()
     active.pass_time(minutes=2)
@@ -97,7 +99,6 @@ def test_it_never_charges_an_idle_wallet(money_in: MoneyIn) -> None:
     """Only a use sets it off; time that passes, and money that leaves by the operator's hand, do not."""
     money_in.give(30)
     money_in.switch_on(money_in.connect_card())
-    Wallet.objects.filter(pk=money_in.wallet.pk).update(frozen_at=None)
     money_in.take(25)
 
     money_in.pass_time(days=40)
@@ -312,8 +313,7 @@ def test_it_lets_a_paid_top_up_lift_the_suspension(active: MoneyIn) -> None:
     decline(active, "lost_card")
     active.sandbox.set_card_behaviour(active.default_card.payment_method_id, "succeeds")
 
-    active.ask_for_top_up(active.default_card, dollars=40)
-    active.work()
+    charge_top_up_task(str(active.ask_for_top_up(active.default_card, dollars=40).pk))
 
     assert (active.rule.suspended_at, active.default_card.refused_at) == (None, None)
 
@@ -389,16 +389,27 @@ def test_it_stops_when_nobody_confirms(active: MoneyIn) -> None:
 
 
 # ---------------------------------------------------------------- caps
-def test_it_keeps_the_monthly_cap_and_tells_once(active: MoneyIn) -> None:
+def test_it_keeps_the_daily_charges_and_tells_once(active: MoneyIn) -> None:
     """B18."""
     for _ in range(8):
         active.use(25)
         active.work()
-        active.pass_time(days=0)
 
     assert active.outcomes() == [("succeeded", 25)] * 3, "three a day"
-    TopUp.objects.update(created_at=timezone.now() - timedelta(days=1))
     assert told(Notice.Kind.CAP_REACHED) == 1
+
+
+def test_it_goes_on_when_the_cap_opens_again(active: MoneyIn) -> None:
+    """The need was set off by a use; the new day lets it be met without another."""
+    for _ in range(4):
+        active.use(25)
+        active.work()
+    TopUp.objects.update(created_at=F("created_at") - timedelta(days=1))
+    AutomaticPayments.objects.update(next_try_at=timezone.now())
+
+    active.sweep()
+
+    assert active.outcomes() == [("succeeded", 25)] * 4
 
 
 def test_it_fits_the_charge_into_what_the_cap_leaves(money_in: MoneyIn) -> None:
@@ -424,8 +435,8 @@ def test_it_has_one_open_charge_by_the_database_itself(active: MoneyIn) -> None:
 
 # ---------------------------------------------------------------- the switch
 def test_it_charges_nothing_while_charging_is_paused(active: MoneyIn) -> None:
-    pause_charging(reason="A drill.")
     active.use(25)
+    pause_charging(reason="A drill.")
     active.work()
     active.pass_time(minutes=5)
     active.sweep()

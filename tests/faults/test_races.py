@@ -164,7 +164,7 @@ def test_it_needs_the_claim_to_send_one_request(money_in: MoneyIn, monkeypatch: 
 
     def charge_without_claim() -> TopUp:
         time.sleep(0.02)
-        top_ups._send_first(top_ups._with_wallet(top_up.pk))
+        top_ups.send_claimed(top_up.pk)
         return top_up
 
     at_once(*[charge_without_claim] * 20)

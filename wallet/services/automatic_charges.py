@@ -7,6 +7,7 @@ Stripe is never asked here; top_ups.charge_top_up does, after commit.
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from uuid import uuid4
+from zoneinfo import ZoneInfo
 
 from django.db import transaction
 from django.db.models import Count, Q, Sum
@@ -14,7 +15,7 @@ from django.utils import timezone
 
 from wallet.automatic_rule import Cap, Charged, size_charge
 from wallet.ledger import lock_wallet
-from wallet.models import IN_FLIGHT_STATUSES, OPEN_STATUSES, AutomaticPayments, Card, Dispute, Notice, Origin, TopUp, Wallet
+from wallet.models import IN_FLIGHT_STATUSES, OPEN_STATUSES, AutomaticPayments, Card, ChargingSwitch, Dispute, Notice, Origin, TopUp, Wallet
 from wallet.services.automatic_suspension import suspend
 from wallet.services.notices import notify_admins
 from workspaces.wake import wake
@@ -23,6 +24,8 @@ FIRST_LOOK_AFTER = timedelta(seconds=60)
 """When the sweep looks after a charge whose message was lost."""
 LOOK_AGAIN_AFTER = timedelta(minutes=1)
 """While other money is on its way nothing is charged; then it has come, or the rule is looked at again."""
+PAUSED_LOOK_AFTER = timedelta(minutes=1)
+"""The switch itself is read again before each charge; here it only keeps rows from being made in vain."""
 DISPUTE_LOOK_AFTER = timedelta(hours=1)
 
 Suspension = AutomaticPayments.Suspension
@@ -111,6 +114,9 @@ def _decide(wallet: Wallet, rule: AutomaticPayments, *, now: datetime) -> TopUp 
     if expected >= rule.threshold_micros:
         rule.next_try_at = now + LOOK_AGAIN_AFTER
         return None
+    if ChargingSwitch.objects.filter(paused_at__isnull=False).exists():
+        rule.next_try_at = now + PAUSED_LOOK_AFTER
+        return None
     if Dispute.objects.filter(wallet=wallet, closed_at=None).exists():
         rule.next_try_at = now + DISPUTE_LOOK_AFTER
         return None
@@ -141,15 +147,15 @@ def _make(wallet: Wallet, *, card: Card, amount_micros: int, now: datetime, inst
 
 def _wait_for(cap: Cap, wallet: Wallet, rule: AutomaticPayments, *, now: datetime) -> None:
     """Until the cap opens again; told once per month or day."""
-    rule.next_try_at = cap_opens_at(cap, wallet, now=now)
+    rule.next_try_at = cap_opens_at(cap, zone=wallet.workspace.zone, now=now)
     notify_admins(wallet.pk, kind=Notice.Kind.CAP_REACHED, reference=f"{cap}:{rule.next_try_at:%Y-%m-%d}")
 
 
-def cap_opens_at(cap: Cap, wallet: Wallet, *, now: datetime) -> datetime:
-    """The next midnight, or the next first of a month, in the workspace's zone, whatever daylight saving does to it."""
-    today = now.astimezone(wallet.workspace.zone).date()
+def cap_opens_at(cap: Cap, *, zone: ZoneInfo, now: datetime) -> datetime:
+    """The next midnight, or the next first of a month, there, whatever daylight saving does to it."""
+    today = now.astimezone(zone).date()
     day = today + timedelta(days=1) if cap is Cap.DAILY else (today.replace(day=1) + timedelta(days=32)).replace(day=1)
-    return datetime(day.year, day.month, day.day, tzinfo=wallet.workspace.zone)
+    return datetime(day.year, day.month, day.day, tzinfo=zone)
 
 
 def _has_open_charge(wallet: Wallet) -> bool:

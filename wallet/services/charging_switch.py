@@ -23,6 +23,7 @@ REJECTIONS_AN_HOUR_MAX = 20
 """So many requests that Stripe calls wrong are a broken key or a bug of ours, not so many broken wallets."""
 RESTORED = "The database was restored or moved: Stripe is being asked what it knows."
 LOOK_AGAIN_AFTER = timedelta(minutes=1)
+RESTORE_WOKEN_EVERY = timedelta(hours=1)
 
 Status = TopUp.Status
 
@@ -74,6 +75,13 @@ def resume_after_restore() -> None:
     """Called once everything that Stripe knows has been taken over: ends the pause of a restored database, and no other."""
     if ChargingSwitch.objects.filter(paused_at__isnull=False, reason=RESTORED).exists():
         resume_charging()
+
+
+def wake_restore() -> None:
+    """The sweep's part: the message that has a restored database reconciled may be lost, and its worker killed."""
+    waiting = ChargingSwitch.objects.filter(paused_at__isnull=False, reason=RESTORED, changed_at__lt=Now() - RESTORE_WOKEN_EVERY)
+    if waiting.update(changed_at=Now()):
+        wake("wallet.tasks.reconcile_after_restore", 1)
 
 
 def _locked_switch() -> ChargingSwitch:
