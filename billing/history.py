@@ -16,6 +16,7 @@ from billing.numbers import readable_numbers
 from usage.event_queries import names_of
 from usage.kinds import CALLS, MESSAGES, UsageKind
 from wallet.models import Kind, TopUp, Transfer, Wallet
+from wallet.money import exact_decimals
 
 ROWS_PER_PAGE = 25
 ROWS_MAX = 500
@@ -23,6 +24,9 @@ ROWS_MAX = 500
 
 NAMES_OFFERED = 25
 """Agents, and numbers, in the list to choose from; the others are found by search."""
+
+DECIMALS_MAX = 6
+"""A micro has no more."""
 
 YEARS = range(2000, 2200)
 """Days outside are taken for a slip: no book is so old, and calendars end somewhere."""
@@ -81,6 +85,8 @@ class Query:
     before_seq: int | None
     day_shown: date | None
     """The day whose heading already stands above the rows to be added."""
+    decimals_shown: int = 0
+    """How many decimals the rows above have: those to be added stand in line with them."""
 
     def address(self, **changes: object) -> str:
         """The query string of this search with something changed; the place in the list is kept only when it is given."""
@@ -140,6 +146,8 @@ class History:
 
     query: Query
     days: list[Day]
+    decimals: int
+    """The most that an amount or a balance on it has."""
     more: str
     """The query string of the next rows; empty at the end."""
     oldest_seq: int | None
@@ -154,6 +162,7 @@ def read_query(asked: QueryDict) -> Query:
         text=readable_text(asked.get("q", "")),
         before_seq=_seq(asked.get("before", "")),
         day_shown=_day(asked.get("day", "")),
+        decimals_shown=min(_seq(asked.get("decimals", "")) or 0, DECIMALS_MAX),
     )
 
 
@@ -163,9 +172,11 @@ def history(wallet: Wallet, query: Query, *, zone: ZoneInfo, down_to_seq: int | 
     page = found_page(wallet, query.search(zone=zone), before_seq=query.before_seq, limit=limit)
     shown = page.transfers if down_to_seq is None else _down_to(page.transfers, down_to_seq)
     days = list(_days(rows_of(wallet, shown), zone=zone, day_shown=query.day_shown))
+    decimals = max(query.decimals_shown, _decimals(shown, currency=wallet.currency))
     next_before = shown[-1].seq if len(shown) < len(page.transfers) else page.next_before_seq
-    more = query.address(before=next_before, day=days[-1].day if days else query.day_shown) if next_before is not None else ""
-    return History(query, days, more, shown[-1].seq if shown else None)
+    place = {"before": next_before, "day": days[-1].day if days else query.day_shown, "decimals": decimals}
+    more = query.address(**place) if next_before is not None else ""
+    return History(query, days, decimals, more, shown[-1].seq if shown else None)
 
 
 @dataclass(frozen=True)
@@ -244,6 +255,11 @@ def _down_to(transfers: list[Transfer], seq: int) -> list[Transfer]:
     """As far down as the page was opened, and never less than a page."""
     reached = sum(transfer.seq >= seq for transfer in transfers)
     return transfers[: max(reached, ROWS_PER_PAGE)]
+
+
+def _decimals(transfers: list[Transfer], *, currency: str) -> int:
+    shown = [amount for transfer in transfers for amount in (transfer.change_micros, transfer.balance_after_micros)]
+    return max((exact_decimals(amount, currency=currency) for amount in shown), default=0)
 
 
 def rows_of(wallet: Wallet, transfers: list[Transfer]) -> list[Row]:

@@ -18,7 +18,7 @@ from billing.usage_chart import Chart, Day, month_chart
 from usage.day_queries import DayUse, days_of_use, first_day_of_use
 from usage.models import MeterKind
 from wallet.models import Wallet
-from wallet.money import divide_half_up, round_together
+from wallet.money import divide_half_up, exact_decimals, round_together
 
 MONTHS_OFFERED = 60
 PERCENT_MAX = 900
@@ -36,8 +36,8 @@ class Group:
 
 
 GROUPS = (
-    Group("Calls out", (MeterKind.CALL_OUT,), 1),
-    Group("Calls in", (MeterKind.CALL_IN,), 2),
+    Group("Outbound calls", (MeterKind.CALL_OUT,), 1),
+    Group("Inbound calls", (MeterKind.CALL_IN,), 2),
     Group("Messages", (MeterKind.MESSAGE_OUT, MeterKind.MESSAGE_IN), 3),
     Group("AI tasks", (MeterKind.AI_TASK,), 4),
 )
@@ -95,6 +95,8 @@ class Summary:
     comparison: str
     chart: Chart | None
     days: list[DayRow]
+    decimals: int
+    """The most that an amount of `days` has."""
     groups: Sequence[Group] = GROUPS
 
     @property
@@ -139,6 +141,7 @@ def summary(wallet: Wallet, *, month: date, zone: ZoneInfo) -> Summary:
         if has_chart
         else None,
         days=[DayRow(day.day, day.parts, day.total_micros, day.day in spikes) for day in days if day.total_micros],
+        decimals=max(exact_decimals(micros, currency=wallet.currency) for day in days for micros in (*day.parts, day.total_micros)),
     )
 
 

@@ -198,10 +198,15 @@ def format_money(amount_micros: int, *, currency: str, signed: bool = False) -> 
 
 def format_exact(amount_micros: int, *, currency: str, signed: bool = False) -> str:
     """`−$0.0750`: every micro, with at least four decimals where the currency has coins. Never rounds."""
-    exact = Decimal(amount_micros).scaleb(-6)
+    decimals = exact_decimals(amount_micros, currency=currency)
+    return _written(Decimal(amount_micros).scaleb(-6).quantize(Decimal(1).scaleb(-decimals)), currency=currency, signed=signed)
+
+
+def exact_decimals(amount_micros: int, *, currency: str) -> int:
+    """How many decimals `format_exact` writes."""
     least = 4 if currency_of(currency).minor_digits else 0
-    needed = -int(exact.normalize().as_tuple().exponent)
-    return _written(exact.quantize(Decimal(1).scaleb(-max(least, needed, 0))), currency=currency, signed=signed)
+    needed = -int(Decimal(amount_micros).scaleb(-6).normalize().as_tuple().exponent)
+    return max(least, needed)
 
 
 def _written(amount: Decimal, *, currency: str, signed: bool) -> str:

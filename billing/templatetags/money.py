@@ -9,11 +9,10 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from wallet.money import format_exact, format_money
+from wallet.money import exact_decimals, format_exact, format_money
 
 register = template.Library()
 
-DECIMALS_MAX = 6
 MOMENT_FORMATS = {
     "full": "%b %-d, %Y, %H:%M",
     "exact": "%b %-d, %Y, %H:%M:%S %Z",
@@ -32,15 +31,16 @@ def money(amount_micros: int, currency: str, *, exact: bool = False, signed: boo
 
 
 @register.simple_tag
-def money_column(amount_micros: int, currency: str, *, signed: bool = False) -> SafeString:
-    """An exact amount in a column: decimals that it does not have keep their place, unseen, so that the points stand in line."""
+def money_column(amount_micros: int, currency: str, decimals: int, *, signed: bool = False) -> SafeString:
+    """An exact amount in a column of amounts with up to so many decimals.
+
+    Those that it does not have keep their place, unseen, so that the points stand in line.
+    """
     written = format_exact(amount_micros, currency=currency, signed=signed)
-    decimals = len(written.partition(".")[2])
-    return (
-        format_html('{}<span class="pad" aria-hidden="true">{}</span>', written, "0" * (DECIMALS_MAX - decimals))
-        if decimals
-        else format_html("{}", written)
-    )
+    own = exact_decimals(amount_micros, currency=currency)
+    if own >= decimals:
+        return format_html("{}", written)
+    return format_html('{}<span class="pad" aria-hidden="true">{}{}</span>', written, "" if own else ".", "0" * (decimals - own))
 
 
 @register.simple_tag

@@ -66,6 +66,23 @@ def test_it_leaves_out_a_place_that_is_none(alices: Client, wallet: Wallet, page
     assert rows_of(alices.get(page, {"before": before})) == [1]
 
 
+def test_it_gives_a_column_the_decimals_that_it_needs(alices: Client, wallet: Wallet, page: str) -> None:
+    book(wallet, *["call_out"] * (ROWS_PER_PAGE + 1))
+
+    assert 'class="pad"' not in alices.get(page).content.decode()
+
+
+def test_it_keeps_the_points_in_line_when_more_is_loaded(alices: Client, wallet: Wallet, page: str) -> None:
+    # Only the newest row has a sixth decimal; the page after it follows.
+    book(wallet, *["call_out"] * (2 * ROWS_PER_PAGE))
+    post(wallet.pk, [entry(1, kind="ai_task")])
+    (more,) = re.findall(r'id="load-more" href="([^"#]+)', alices.get(page).content.decode())
+
+    rows = alices.get(more.replace("&amp;", "&"), headers={"HX-Request": "true", "HX-Target": "history-more"})
+
+    assert rows.content.decode().count('<span class="pad" aria-hidden="true">00</span>') == 3 * ROWS_PER_PAGE
+
+
 def test_it_pages_through_everything_once(alices: Client, wallet: Wallet, page: str) -> None:
     total = 2 * ROWS_PER_PAGE + 3
     book(wallet, *["call_out"] * total)

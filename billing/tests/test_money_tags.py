@@ -30,7 +30,10 @@ def test_it_writes_amounts(source: str, micros: int, currency: str, expected: st
 
 
 def test_it_keeps_the_points_of_a_column_in_line() -> None:
-    assert written("{% money_column m 'usd' %}", m=75_000) == '$0.0750<span class="pad" aria-hidden="true">00</span>'
+    assert written("{% money_column m 'usd' 6 %}", m=75_000) == '$0.0750<span class="pad" aria-hidden="true">00</span>'
+    assert written("{% money_column m 'usd' 4 %}", m=75_000) == "$0.0750"
+    assert written("{% money_column m 'jpy' 2 %}", m=3_000_000) == '¥3<span class="pad" aria-hidden="true">.00</span>'
+    assert written("{% money_column m 'jpy' 2 %}", m=3_500_000) == '¥3.5<span class="pad" aria-hidden="true">0</span>'
 
 
 def test_it_tells_times_in_the_workspaces_zone() -> None:

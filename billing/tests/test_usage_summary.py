@@ -90,7 +90,7 @@ def test_it_draws_and_lists_what_the_rollup_has(wallet: Wallet) -> None:
     assert row.parts == (1_234_567, 1, 20_005, 333)
     assert row.total_micros == month.spent_micros == sum(parts.values())
     (bar,) = month.chart.bars
-    assert bar.says == "Saturday, November 7: $1.25 (calls out $1.23, calls in $0.00, messages $0.02, AI tasks $0.00)"
+    assert bar.says == "Saturday, November 7: $1.25 (outbound calls $1.23, inbound calls $0.00, messages $0.02, AI tasks $0.00)"
 
 
 def test_it_shows_lines_that_add_up_to_the_total(alices: Client, wallet: Wallet, page: str) -> None:
