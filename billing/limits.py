@@ -1,6 +1,6 @@
-"""How often something may be tried: counted in Redis, against card testing and guessing. Decides nothing about money.
+"""How often something may be tried: counted in Redis, against card testing, guessing and needless work. Decides nothing about money.
 
-Where Redis does not answer, `spend` raises and so what moves money is refused; `exceeded` and `note` let reading go on.
+Where Redis does not answer, `spend` raises and so what moves money is refused; `may_read`, `exceeded` and `note` let reading go on.
 """
 
 import logging
@@ -41,6 +41,7 @@ CHECKOUTS_PER_ADDRESS = Limit("checkouts-per-address", RateLimitItemPerHour(20))
 RETURNS_PER_LINK = Limit("returns-per-link", RateLimitItemPerMinute(10))
 UNKNOWN_TOKENS_PER_ADDRESS = Limit("unknown-tokens-per-address", RateLimitItemPerMinute(30))
 TOP_UPS_PER_WALLET = Limit("top-ups-per-wallet", RateLimitItemPerHour(30))
+EXPORTS_PER_PERSON = Limit("exports-per-person", RateLimitItemPerMinute(10, 10))
 MAILS_PER_WALLET = Limit("payment-link-mails-per-wallet", RateLimitItemPerHour(20))
 
 
@@ -62,6 +63,17 @@ def try_to_spend(limit: Limit, key: str) -> bool:
         spend(limit, key)
     except (LimitReached, LimiterUnavailable):
         return False
+    return True
+
+
+def may_read(limit: Limit, key: str) -> bool:
+    """Count one try of what only reads: False once there were too many; without Redis reading goes on."""
+    try:
+        spend(limit, key)
+    except LimitReached:
+        return False
+    except LimiterUnavailable:
+        return True
     return True
 
 

@@ -1,7 +1,7 @@
 """Export CSV: the rows of the page, exact, piece by piece, and nothing that a spreadsheet would run."""
 
 import csv
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, date, datetime
 from io import StringIO
 from typing import Any
@@ -21,7 +21,8 @@ from billing.tests.uses import event, report, set_prices
 from wallet.ledger import post
 from wallet.models import Wallet
 from wallet.tests.builders import DOLLAR, adjustment, entry
-from workspaces.models import User
+from workspaces import services
+from workspaces.models import Membership, Role, User, Workspace
 
 pytestmark = pytest.mark.django_db
 
@@ -178,6 +179,28 @@ def test_it_is_not_for_bob_or_charlie(bob: User, charlie: User, signed_in: Signe
 def test_it_holds_no_row_of_anyone_else(alices: Client, wallet: Wallet, elsewhere: Wallet, page: str) -> None:
     post(elsewhere.pk, [entry(1_000)])
 
+    assert rows_of(alices.get(f"{page}/transactions.csv")) == []
+
+
+def test_it_stops_after_many_by_one_person(
+    alice: User, alices: Client, signed_in: SignedIn, workspace: Workspace, wallet: Wallet, page: str, two_a_minute: Callable[[str], None]
+) -> None:
+    # Each file of a long book is a quarter of a minute's work.
+    dana = services.add_user("dana@northside.example")
+    Membership.objects.create(workspace=workspace, user=dana, role=Role.ADMIN)
+    two_a_minute("EXPORTS_PER_PERSON")
+
+    answers = [alices.get(f"{page}/transactions.csv", {"show": "calls"}) for _ in range(3)]
+
+    assert [answer.status_code for answer in answers] == [200, 200, 429]
+    assert "You can export 2 files in 10 minutes" in answers[2].content.decode()
+    assert f'href="{page}?show=calls#history"' in answers[2].content.decode()
+    assert answers[2]["Retry-After"] == "60"
+    assert signed_in(dana).get(f"{page}/transactions.csv").status_code == 200
+
+
+@pytest.mark.usefixtures("no_redis")
+def test_it_goes_on_where_nobody_can_count(alices: Client, wallet: Wallet, page: str) -> None:
     assert rows_of(alices.get(f"{page}/transactions.csv")) == []
 
 

@@ -4,7 +4,7 @@ import pytest
 from django.test import RequestFactory
 from limits import RateLimitItemPerMinute
 
-from billing.limits import Limit, LimiterUnavailable, LimitReached, client_address, exceeded, note, spend, try_to_spend
+from billing.limits import Limit, LimiterUnavailable, LimitReached, client_address, exceeded, may_read, note, spend, try_to_spend
 
 TWICE = Limit("twice", RateLimitItemPerMinute(2))
 
@@ -18,6 +18,8 @@ def test_it_refuses_the_third_of_two() -> None:
     assert not try_to_spend(TWICE, "a")
     assert exceeded(TWICE, "a")
     assert not exceeded(TWICE, "b")
+    assert not may_read(TWICE, "a")
+    assert may_read(TWICE, "b")
 
 
 def test_it_counts_what_it_only_notes() -> None:
@@ -35,6 +37,7 @@ def test_it_closes_without_redis_and_lets_reading_go_on() -> None:
         spend(TWICE, "a")
     assert not try_to_spend(TWICE, "a")
     assert not exceeded(TWICE, "a")
+    assert may_read(TWICE, "a")
     note(TWICE, "a")
 
 
