@@ -82,6 +82,11 @@ def test_it_greets_the_first_time_and_keeps_the_frame_later(browser: Client) -> 
     assert 'class="side"' in second
 
 
+def test_it_lets_the_browser_choose_a_zone_only_before_the_person_does(browser: Client) -> None:
+    assert "data-guess-time-zone" in browser.get(ADDRESS).content.decode()
+    assert "data-guess-time-zone" not in browser.post(ADDRESS, CHOICES | {"name": "", "time_zone": "UTC"}).content.decode()
+
+
 def test_it_asks_a_visitor_to_sign_in(db: None) -> None:
     assert Client().get(ADDRESS)["Location"] == f"/accounts/login/?next={ADDRESS}"
     assert Client().post(ADDRESS, CHOICES).status_code == 302
