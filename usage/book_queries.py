@@ -44,7 +44,8 @@ WITH judged AS (
         CASE
             WHEN count(*) OVER same_use > 1 THEN 'charged twice'
             WHEN event.wallet_id IS NULL THEN 'no event'
-            WHEN transfer.idempotency_key <> 'event:' || transfer.reference THEN 'key'
+            WHEN NOT starts_with(transfer.idempotency_key, 'event:')
+                OR right(transfer.idempotency_key, length(transfer.reference) + 1) <> ':' || transfer.reference THEN 'key'
         END AS fault
     FROM wallet_transfer AS transfer
     LEFT JOIN usage_event AS event ON event.wallet_id = transfer.wallet_id AND event.transfer_seq = transfer.seq

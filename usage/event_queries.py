@@ -135,7 +135,7 @@ def _in_stretches(wallet: Wallet, column: InStretches, value: str, bounds: dict[
             """,  # noqa: S608 -- the column is one of two literals
             bounds | {"wallet": wallet.pk, "value": value, "limit": limit},
         )
-        return cursor.fetchall()
+        return [(seq, meter) for seq, meter in cursor.fetchall()]
 
 
 def seqs_of_keys(wallet: Wallet, keys: Collection[UUID | str]) -> list[int]:

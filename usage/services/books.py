@@ -20,7 +20,7 @@ CHECKS = [
         proves="each charge of a use names one use, which no other charge names",
         statement=book_queries.CHARGES,
         words={
-            "key": "charges the use {reference} under the key {idempotency_key}, and should do so under event:{reference}",
+            "key": "charges the use {reference} under the key {idempotency_key}, and should do so under event:, the day and :{reference}",
             "charged twice": "is one of {charges} charges of the use {reference}, and there should be one",
             "no event": "charges {amount_micros} for the use {reference}, and there is no such use",
         },

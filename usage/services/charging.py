@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from django.utils import timezone
@@ -151,11 +151,18 @@ class _Batch:
                 reference=use.key,
                 description=describe(use),
                 happened_at=use.happened_at,
-                idempotency_key=f"event:{use.key}",
+                idempotency_key=self._ledger_key(use),
                 posted_at=use.ended_at if self.taken_over else None,
             )
         )
         return self.seqs[use.wallet_id]
+
+    def _ledger_key(self, use: Use) -> str:
+        """The event's identity, after the day of booking: the keys of one day stand together in their index, so that a book of many
+        years takes a new row as quickly as a new book. That no other day charges the event again is what usage_event's own key is for.
+        """
+        booked = use.ended_at if self.taken_over else self.calendar.now
+        return f"event:{booked.astimezone(UTC):%Y%m%d}:{use.key}"
 
     def _record(self, use: Use, rated: Rated, *, used_before: int, day: date, is_late: bool) -> None:
         self.rows.append(

@@ -56,7 +56,7 @@ def test_it_finds_a_number_in_every_stretch(metering: Metering, short_stretches:
 
     for number in (US, RARE, "+442079460018"):
         rows = Event.objects.filter(wallet=wallet, number=number, transfer_seq__gt=after, transfer_seq__lt=top)
-        expected = sorted(rows.values_list("transfer_seq", flat=True), reverse=True)[:limit]
+        expected = list(rows.order_by("-transfer_seq").values_list("transfer_seq", flat=True)[:limit])
         assert seqs_of(wallet, number, after=after, before=before, limit=limit) == expected
 
 

@@ -1,6 +1,7 @@
 """POST /api/v1/events: what is answered, what was charged, and what is kept aside. Rows C1, C2, C7, C13 and C14 stand in tests/faults."""
 
 import json
+from datetime import UTC
 from typing import Any
 from unittest.mock import patch
 
@@ -29,6 +30,7 @@ def test_it_charges_one_event_as_it_happens(metering: Metering) -> None:
     assert event.api_key == (metering.platform.api_key.prefix if metering.platform.api_key else "")
     assert (transfer.seq, transfer.amount_micros, transfer.reference) == (event.transfer_seq, event.amount_micros, event.key.hex)
     assert transfer.description == "+14155550142 · Sales agent · 1 min 01 s"
+    assert transfer.idempotency_key == f"event:{transfer.posted_at.astimezone(UTC):%Y%m%d}:{event.key.hex}"
     assert metering.balance == 10 * DOLLAR - event.amount_micros
     assert_books_balance()
 

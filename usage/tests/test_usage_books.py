@@ -29,6 +29,7 @@ SELECT workspace_id, last_seq + 1, 'wallet', 'usage_revenue', 1000000, 0, balanc
 FROM wallet_wallet;
 UPDATE wallet_wallet SET last_seq = last_seq + 1, balance_micros = balance_micros - 1000000
 """
+TAKEN_FOR_THAT_OF_A = "UPDATE usage_event SET transfer_seq = (SELECT last_seq FROM wallet_wallet) WHERE event_id = 'a'"
 
 
 @pytest.fixture
@@ -82,6 +83,10 @@ def test_it_finds_nothing_wrong_where_nothing_is(wallet: Wallet) -> None:
         ("DELETE FROM usage_budgetmonth", "says that $0.0000 was spent in "),
         (PUT_IN_BY_HAND.format(key="by hand"), "charges $1.0000 for the use nothing, and there is no such use"),
         (PUT_IN_BY_HAND.format(key="event:nothing"), "charges $1.0000 for the use nothing, and there is no such use"),
+        (
+            ";".join([PUT_IN_BY_HAND.format(key="by hand"), TAKEN_FOR_THAT_OF_A]),
+            "charges the use nothing under the key by hand, and should do so under event:",
+        ),
         ("UPDATE usage_event SET hold_id = NULL", "and no use that was charged under it"),
         ("UPDATE wallet_hold SET captured_micros = captured_micros + 1", "and uses under it that cost"),
     ],
