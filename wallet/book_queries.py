@@ -190,9 +190,13 @@ WITH booked AS (
         wallet_id, reference,
         sum(amount_micros) FILTER (WHERE debit = 'wallet') AS taken_micros,
         sum(amount_micros) FILTER (WHERE credit = 'wallet') AS returned_micros,
-        sum(amount_micros) FILTER (WHERE credit = 'write_offs') AS lost_micros
+        -- Net of what was won after it had been written off.
+        COALESCE(sum(amount_micros) FILTER (WHERE credit = 'write_offs'), 0)
+            - COALESCE(sum(amount_micros) FILTER (WHERE debit = 'write_offs'), 0) AS lost_micros,
+        bool_or(credit = 'write_offs') AS was_lost
     FROM wallet_transfer
-    WHERE wallet_id > %(after)s AND wallet_id <= %(up_to)s AND (debit = 'disputes' OR credit = 'disputes')
+    WHERE wallet_id > %(after)s AND wallet_id <= %(up_to)s
+        AND (debit IN ('disputes', 'write_offs') OR credit IN ('disputes', 'write_offs'))
     GROUP BY wallet_id, reference
 ), due AS (
     SELECT
@@ -200,22 +204,26 @@ WITH booked AS (
         CASE WHEN top_up.status = 'succeeded' THEN dispute.withdrawn_micros ELSE 0 END AS due_micros,
         CASE WHEN top_up.status = 'succeeded' THEN dispute.reinstated_micros ELSE 0 END AS due_back_micros,
         CASE
-            WHEN top_up.status = 'succeeded' AND dispute.status = 'lost'
+            -- Won after it was lost: written off until the money is back.
+            WHEN top_up.status = 'succeeded' AND (dispute.status = 'lost' OR (dispute.status = 'won' AND booked.was_lost))
             THEN greatest(dispute.withdrawn_micros - dispute.reinstated_micros, 0) ELSE 0
-        END AS due_lost_micros
-    FROM wallet_dispute AS dispute JOIN wallet_topup AS top_up ON top_up.id = dispute.top_up_id
+        END AS due_lost_micros,
+        COALESCE(booked.taken_micros, 0) AS taken_micros, COALESCE(booked.returned_micros, 0) AS returned_micros,
+        COALESCE(booked.lost_micros, 0) AS lost_micros
+    FROM wallet_dispute AS dispute
+    LEFT JOIN booked ON booked.wallet_id = dispute.wallet_id AND booked.reference = dispute.stripe_dispute_id
+    JOIN wallet_topup AS top_up ON top_up.id = dispute.top_up_id
     WHERE dispute.wallet_id > %(after)s AND dispute.wallet_id <= %(up_to)s
 ), judged AS (
     SELECT
-        due.*, NULL AS seq, COALESCE(booked.taken_micros, 0) AS taken_micros, COALESCE(booked.returned_micros, 0) AS returned_micros,
-        COALESCE(booked.lost_micros, 0) AS lost_micros,
+        due.*, NULL AS seq,
         CASE
-            WHEN due.paid_to <> due.wallet_id THEN 'elsewhere'
-            WHEN COALESCE(booked.taken_micros, 0) <> due.due_micros THEN 'taken'
-            WHEN COALESCE(booked.returned_micros, 0) <> due.due_back_micros THEN 'returned'
-            WHEN COALESCE(booked.lost_micros, 0) <> due.due_lost_micros THEN 'lost'
+            WHEN paid_to <> wallet_id THEN 'elsewhere'
+            WHEN taken_micros <> due_micros THEN 'taken'
+            WHEN returned_micros <> due_back_micros THEN 'returned'
+            WHEN lost_micros <> due_lost_micros THEN 'lost'
         END AS fault
-    FROM due LEFT JOIN booked ON booked.wallet_id = due.wallet_id AND booked.reference = due.stripe_dispute_id
+    FROM due
 )
 SELECT * FROM judged WHERE fault IS NOT NULL ORDER BY wallet_id, stripe_dispute_id LIMIT %(limit)s
 """
@@ -252,14 +260,14 @@ WITH sided AS (
         CASE WHEN reference ~ '^[0-9]{1,18}$' THEN reference::bigint END AS promotion_id
     FROM wallet_transfer
     WHERE wallet_id > %(after)s AND wallet_id <= %(up_to)s
-        AND (debit IN ('refunds', 'disputes', 'promotions') OR credit IN ('refunds', 'disputes', 'promotions'))
+        AND (debit IN ('refunds', 'disputes', 'write_offs', 'promotions') OR credit IN ('refunds', 'disputes', 'write_offs', 'promotions'))
 ), judged AS (
     SELECT
         sided.*,
         CASE
             WHEN 'wallet' <> ALL (sides) AND (debit, credit) <> ('disputes', 'write_offs') THEN 'direction'
             WHEN 'refunds' = ANY (sides) AND refund.id IS NULL THEN 'no refund'
-            WHEN 'disputes' = ANY (sides) AND dispute.id IS NULL THEN 'no dispute'
+            WHEN ('disputes' = ANY (sides) OR 'write_offs' = ANY (sides)) AND dispute.id IS NULL THEN 'no dispute'
             WHEN 'promotions' = ANY (sides) AND promotion.id IS NULL THEN 'no promotion'
             WHEN 'promotions' = ANY (sides) AND sided.promotion_micros <> sided.amount_micros THEN 'given part'
         END AS fault

@@ -98,16 +98,15 @@ def read_dispute(dispute: Json) -> DisputeState:
     """A dispute as it stands. Stripe lists at most one withdrawal and one reinstatement (docs.stripe.com/api/disputes/object)."""
     # Balance transactions may settle in another currency than the dispute's, so only their signs are read.
     moves = [move["amount"] for move in dispute["balance_transactions"]]
-    amount_micros = _micros(dispute["amount"], dispute["currency"])
     return DisputeState(
         id=dispute["id"],
         status=dispute["status"],
-        amount_micros=amount_micros,
+        amount_micros=_micros(dispute["amount"], dispute["currency"]),
         currency=dispute["currency"],
         payment_id=_id_of(dispute["payment_intent"]),
         reason=dispute["reason"],
-        withdrawn_micros=amount_micros or 0 if any(move < 0 for move in moves) else 0,
-        reinstated_micros=amount_micros or 0 if any(move > 0 for move in moves) else 0,
+        is_withdrawn=any(move < 0 for move in moves),
+        is_reinstated=any(move > 0 for move in moves),
         created_at=_moment(dispute["created"]),
     )
 

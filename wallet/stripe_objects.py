@@ -75,7 +75,10 @@ class RefundState:
 
 @dataclass(frozen=True)
 class DisputeState:
-    """A dispute as it stands at Stripe: what was taken from us so far, and what was given back, fees not counted."""
+    """A dispute as it stands at Stripe: whether its amount was taken from us so far, and given back, fees not counted.
+
+    `amount_micros` is None in a currency that no wallet has.
+    """
 
     id: str
     status: str
@@ -83,8 +86,8 @@ class DisputeState:
     currency: str
     payment_id: str
     reason: str
-    withdrawn_micros: int
-    reinstated_micros: int
+    is_withdrawn: bool
+    is_reinstated: bool
     created_at: datetime
 
 

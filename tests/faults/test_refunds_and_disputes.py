@@ -1,21 +1,26 @@
 """Money that goes back: rows A11 and A17 to A20 of the fault matrix."""
 
+import io
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from stripe_sandbox.testing import RunningSandbox
 from tests.payments import DOLLAR, Alerts, MoneyIn
 from wallet import stripe_gateway
-from wallet.errors import PaymentMismatch, UnknownPayment
+from wallet.errors import AlreadyResolved, PaymentMismatch, UnknownPayment
 from wallet.ledger import Entry, post
 from wallet.models import Account, Dispute, Refund, TopUp, WebhookEvent
+from wallet.services.books import check_books, installed_checks
 from wallet.services.checkout import open_checkout
-from wallet.services.disputes import apply_dispute
+from wallet.services.disputes import apply_dispute, book_dispute
 from wallet.services.reconciliation import reconcile_since
 from wallet.services.refunds import apply_refund
-from wallet.stripe_objects import DisputeState, RefundState
+from wallet.stripe_answers import read_dispute
+from wallet.stripe_objects import RefundState
 
 
 @pytest.fixture
@@ -244,10 +249,128 @@ def test_it_is_not_opened_again_by_an_older_answer(money_in: MoneyIn, sandbox: R
     assert Dispute.objects.get().status == "lost"
 
 
-def test_it_refuses_a_dispute_of_another_currency(money_in: MoneyIn, payment: str) -> None:
-    state = DisputeState("du_1", "needs_response", 20 * DOLLAR, "eur", payment, "", 20 * DOLLAR, 0, timezone.now())
+def test_it_gives_back_what_was_won_after_it_was_lost(money_in: MoneyIn, sandbox: RunningSandbox, payment: str) -> None:
+    """A19: banks have changed their mind. First the status turns, then the money comes."""
+    dispute = sandbox.open_dispute(payment)
+    sandbox.lose_dispute(dispute["id"])
+    money_in.deliver()
+    lost = stripe_gateway.retrieve_dispute(dispute["id"])
 
-    with pytest.raises(PaymentMismatch):
-        apply_dispute(state)
+    apply_dispute(replace(lost, status="won"))
+    call_command("check_books", stdout=io.StringIO())
+    for _ in range(2):
+        apply_dispute(replace(lost, status="won", is_reinstated=True))
+
+    assert [kind for kind, _ in money_in.moves()] == ["top_up", "dispute", "dispute_lost", "dispute_won"]
+    assert money_in.balance == 20
+    accounts = check_books(installed_checks()).accounts
+    assert (accounts["usd", "disputes"], accounts["usd", "write_offs"]) == (0, 0)
+
+
+def test_it_keeps_to_the_amount_that_was_taken(money_in: MoneyIn, sandbox: RunningSandbox, payment: str) -> None:
+    """A bank may ask for less, and change it; what has left the wallet is what comes back."""
+    dispute = stripe_gateway.retrieve_dispute(sandbox.open_dispute(payment, inquiry=True)["id"])
+    apply_dispute(replace(dispute, amount_micros=20 * DOLLAR))
+    apply_dispute(replace(dispute, amount_micros=12 * DOLLAR, status="needs_response", is_withdrawn=True))
+    apply_dispute(replace(dispute, amount_micros=15 * DOLLAR, status="won", is_withdrawn=True, is_reinstated=True))
+
+    assert money_in.moves() == [("top_up", 20), ("dispute", -12), ("dispute_won", 12)]
+
+
+# ---------------------------------------------------------------- disputes in another currency
+@pytest.fixture
+def disputed_in_euros(money_in: MoneyIn, sandbox: RunningSandbox, payment: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The id of a dispute that the payer's bank has opened in its own currency, as Stripe tells it from now on."""
+    monkeypatch.setattr(stripe_gateway, "read_dispute", lambda document: read_dispute({**document, "currency": "eur", "amount": 1840}))
+    dispute_id: str = sandbox.open_dispute(payment)["id"]
+    return dispute_id
+
+
+def test_it_keeps_a_dispute_of_another_currency(money_in: MoneyIn, disputed_in_euros: str, alerts: Alerts) -> None:
+    """Neither dropped nor guessed: it stands open with its reason, every event of it is handled, and the operator is told again."""
+    money_in.deliver()
+    reconcile_since()
+
+    dispute = Dispute.objects.get()
+    assert (dispute.stripe_dispute_id, dispute.closed_at, dispute.amount_micros) == (disputed_in_euros, None, None)
+    assert dispute.waits_because == "It is in EUR and the wallet in USD."
+    assert money_in.moves() == [("top_up", 20)]
+    assert set(WebhookEvent.objects.exclude(status="ignored").values_list("status", flat=True)) == {"handled"}
+    assert alerts()[:2] == ["dispute_opened", "dispute_waits"]
+    assert alerts()[-1] == "dispute_waits"
+
+
+def test_it_keeps_a_dispute_of_a_currency_that_no_wallet_has(
+    money_in: MoneyIn, sandbox: RunningSandbox, payment: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stripe_gateway, "read_dispute", lambda document: read_dispute({**document, "currency": "xaf"}))
+    dispute = sandbox.open_dispute(payment)
+    money_in.deliver()
+    assert Dispute.objects.get().waits_because == "It is in XAF and the wallet in USD."
+
+    book_dispute(dispute["id"], amount_micros=5 * DOLLAR)
+
+    assert money_in.moves() == [("top_up", 20), ("dispute", -5)]
+
+
+@pytest.mark.parametrize(("outcome", "moves"), [("win_dispute", ("dispute_won", 18.4)), ("lose_dispute", ("dispute_lost", -18.4))])
+def test_it_books_a_dispute_of_another_currency_as_the_operator_says(
+    money_in: MoneyIn, sandbox: RunningSandbox, disputed_in_euros: str, alerts: Alerts, outcome: str, moves: tuple[str, float]
+) -> None:
+    """By the command; what comes of it later follows by itself."""
+    money_in.deliver()
+
+    for _ in range(2):
+        out = io.StringIO()
+        call_command("book_dispute", disputed_in_euros, "18.40", stdout=out)
+        assert out.getvalue() == f"The dispute {disputed_in_euros} is needs_response: $18.40 taken, $0.00 put back.\n"
+    getattr(sandbox, outcome)(disputed_in_euros)
+    money_in.deliver()
+
+    assert money_in.moves() == [("top_up", 20), ("dispute", -18.4), moves]
+    assert Dispute.objects.get().waits_because == ""
+    assert alerts()[-1] == "dispute_waits", "and nothing since it was booked"
+
+
+def test_it_lists_the_disputes_that_wait(money_in: MoneyIn, disputed_in_euros: str) -> None:
+    money_in.deliver()
+    before, after = io.StringIO(), io.StringIO()
+
+    call_command("book_dispute", stdout=before)
+    book_dispute(disputed_in_euros, amount_micros=DOLLAR)
+    call_command("book_dispute", stdout=after)
+
+    receipt, workspace = TopUp.objects.get().receipt_number, money_in.wallet.workspace.public_id
+    assert before.getvalue() == (
+        f"{disputed_in_euros} needs_response · {workspace} · receipt {receipt} of $20.00 · It is in EUR and the wallet in USD.\n"
+    )
+    assert after.getvalue() == ""
+
+
+@pytest.mark.parametrize("amount", ["", "0", "-1", "20.01", "1.234", "1e1", "NaN", "x"])
+def test_it_books_no_dispute_at_an_amount_that_cannot_be(money_in: MoneyIn, disputed_in_euros: str, amount: str) -> None:
+    money_in.deliver()
+
+    with pytest.raises(CommandError):
+        call_command("book_dispute", disputed_in_euros, amount, stdout=io.StringIO())
 
     assert money_in.moves() == [("top_up", 20)]
+
+
+def test_it_books_no_dispute_twice_or_of_the_wallets_own_currency(
+    money_in: MoneyIn, disputed_in_euros: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    money_in.deliver()
+    book_dispute(disputed_in_euros, amount_micros=18 * DOLLAR)
+    with pytest.raises(AlreadyResolved):
+        book_dispute(disputed_in_euros, amount_micros=19 * DOLLAR)
+
+    monkeypatch.setattr(stripe_gateway, "read_dispute", read_dispute)
+    Dispute.objects.update(withdrawn_micros=0)
+    with pytest.raises(AlreadyResolved):
+        book_dispute(disputed_in_euros, amount_micros=19 * DOLLAR)
+    Dispute.objects.update(withdrawn_micros=18 * DOLLAR)
+
+    with pytest.raises(CommandError):
+        call_command("book_dispute", "du_nobodys", "1", stdout=io.StringIO())
+    assert money_in.moves() == [("top_up", 20), ("dispute", -18)]

@@ -24,7 +24,9 @@ def apply_refund(state: RefundState) -> Refund:
     """
     if state.status not in _ORDER:
         raise PaymentMismatch(f"The refund {state.id} has a status that we do not know: {state.status}.")
-    top_up = lock_credited_top_up(state.payment_id, currency=state.currency)
+    top_up = lock_credited_top_up(state.payment_id)
+    if state.currency != top_up.wallet.currency:
+        raise PaymentMismatch(f"The refund {state.id} is in {state.currency}, and its payment was in {top_up.wallet.currency}.")
     assert state.amount_micros is not None, "An amount in a wallet's currency has its micros."
     refund, is_new = Refund.objects.get_or_create(
         stripe_refund_id=state.id,

@@ -85,20 +85,18 @@ def end_top_up(top_up_id: UUID | str, *, status: TopUp.Status) -> TopUp:
     return top_up
 
 
-def lock_credited_top_up(payment_id: str, *, currency: str) -> TopUp:
+def lock_credited_top_up(payment_id: str) -> TopUp:
     """The top-up that the payment was credited to, for what takes money of it back. Inside the caller's transaction.
 
     Locks: top-up → wallet. Raises: UnknownPayment where the payment has no top-up; PaymentMismatch where it was never
-    credited, so that nothing may be taken back, or where the currency is not the wallet's.
+    credited, so that nothing may be taken back.
     """
     top_up = TopUp.objects.select_for_update().filter(payment_intent_id=payment_id).first() if payment_id else None
     if top_up is None:
         raise UnknownPayment(f"No top-up stands for the payment {payment_id}.")
-    wallet = lock_wallet(top_up.wallet_id)
+    top_up.wallet = lock_wallet(top_up.wallet_id)
     if top_up.status != Status.SUCCEEDED:
         raise PaymentMismatch(f"The payment {payment_id} was never credited: its top-up {top_up.pk} is {top_up.status}.")
-    if currency != wallet.currency:
-        raise PaymentMismatch(f"What is taken back of the payment {payment_id} is in {currency}, not in {wallet.currency}.")
     return top_up
 
 

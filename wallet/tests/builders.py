@@ -96,17 +96,17 @@ def refund_of(top_up: TopUp, amount_micros: int, *, number: str = "", status: st
 
 
 def dispute_of(top_up: TopUp, *, number: str = "1", status: str, withdrawn_micros: int = 0, reinstated_micros: int = 0) -> Dispute:
-    """A dispute as it stands at Stripe, applied."""
+    """A dispute as it stands at Stripe, of what was withdrawn or else of the whole top-up, applied."""
     assert top_up.payment_intent_id is not None
     state = DisputeState(
         id=f"dp_{number}",
         status=status,
-        amount_micros=top_up.amount_micros,
+        amount_micros=withdrawn_micros or top_up.amount_micros,
         currency=top_up.wallet.currency,
         payment_id=top_up.payment_intent_id,
         reason="fraudulent",
-        withdrawn_micros=withdrawn_micros,
-        reinstated_micros=reinstated_micros,
+        is_withdrawn=withdrawn_micros > 0,
+        is_reinstated=reinstated_micros > 0,
         created_at=timezone.now(),
     )
     return apply_dispute(state)

@@ -254,13 +254,13 @@ def test_it_reads_what_a_dispute_took_and_gave_back(sandbox: RunningSandbox, cus
     payment = charge(customer, save(customer))
     opened = sandbox.open_dispute(payment.id)
 
-    def seen() -> tuple[str, int, int]:
+    def seen() -> tuple[str, bool, bool]:
         dispute = gateway.retrieve_dispute(opened["id"])
-        return dispute.status, dispute.withdrawn_micros, dispute.reinstated_micros
+        return dispute.status, dispute.is_withdrawn, dispute.is_reinstated
 
-    assert seen() == ("needs_response", 20_000_000, 0)
+    assert seen() == ("needs_response", True, False)
     sandbox.win_dispute(opened["id"])
-    assert seen() == ("won", 20_000_000, 20_000_000)
+    assert seen() == ("won", True, True)
     (listed,) = gateway.disputes_since(timezone.now() - timedelta(minutes=1))
     assert (listed.id, listed.payment_id, listed.amount_micros, listed.currency) == (opened["id"], payment.id, 20_000_000, "usd")
 
@@ -271,7 +271,7 @@ def test_it_reads_an_inquiry_that_takes_nothing(sandbox: RunningSandbox, custome
 
     dispute = gateway.retrieve_dispute(opened["id"])
 
-    assert (dispute.status, dispute.withdrawn_micros, dispute.reinstated_micros) == ("warning_needs_response", 0, 0)
+    assert (dispute.status, dispute.is_withdrawn, dispute.is_reinstated) == ("warning_needs_response", False, False)
 
 
 # ---------------------------------------------------------------- errors
