@@ -36,7 +36,7 @@ _CLOSED: Networks = (
     *map(IPv4Network, ("168.63.129.16/32", "100.100.100.200/32")),
     *map(IPv6Network, ("fd00:ec2::/32", "fd20:ce::/32")),
     # Not for the public, although not every Python's tables say so.
-    *map(IPv4Network, ("192.88.99.0/24",)),
+    *map(IPv4Network, ("192.0.0.0/24", "192.88.99.0/24")),
     *map(IPv6Network, ("3fff::/20", "5f00::/16")),
 )
 
@@ -74,6 +74,8 @@ def read_target(url: str, *, private_allowed: bool) -> Target:
     schemes = ("https", "http") if private_allowed else ("https",)
     if parts.scheme not in schemes or not parts.hostname:
         raise TargetRefused(f"Give an address that begins with {' or '.join(f'{scheme}://' for scheme in schemes)}.")
+    if ("[" in parts.netloc) != (":" in parts.hostname):
+        raise TargetRefused("Brackets hold an IPv6 address and nothing else.")
     if "@" in parts.netloc or "#" in url:
         raise TargetRefused("Leave user, password and # out of the address: the signature shows who sends.")
     usual = DEFAULT_PORTS[parts.scheme]
