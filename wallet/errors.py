@@ -19,6 +19,7 @@ WalletError
 │   └── RefundTooLarge
 ├── IdempotencyConflict           a key seen before, with other content
 ├── AlreadyResolved               a hold or top-up that has its final state
+├── NothingToTell                 what an e-mail was to tell is over
 ├── TargetSilent                  a webhook's target gave no answer
 ├── SecretLost                    the key that a webhook secret was sealed under is gone
 ├── PaymentMismatch               Stripe's money is not what our row asked for: a person must look
@@ -98,6 +99,12 @@ class LinkUnusable(WalletRefusal):
     """The payment link is expired, withdrawn, used or not there; the public page answers 404 for all of these alike."""
 
     code = "link_unusable"
+
+
+class NothingToTell(WalletError):
+    """What an e-mail was to tell is over: it is dropped, and that is no fault."""
+
+    code = "nothing_to_tell"
 
 
 class TooManyAttempts(WalletRefusal):

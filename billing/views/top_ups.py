@@ -7,9 +7,9 @@ from django.shortcuts import get_object_or_404
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
-from billing.declines import decline_words
 from billing.forms import plain_amount
 from billing.views.rendering import STILL_PROCESSING_AFTER, render_panel
+from wallet.decline_words import decline_words
 from wallet.models import TopUp
 from workspaces.access import WorkspaceRequest, billing_required
 from workspaces.responses import is_htmx

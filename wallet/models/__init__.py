@@ -4,13 +4,16 @@ from wallet.models.automatic import AutomaticPayments, ChargingSwitch
 from wallet.models.cards import Card, CardSetup
 from wallet.models.inbox import WebhookEvent
 from wallet.models.ledger import Account, Hold, Kind, Promotion, Transfer
-from wallet.models.notices import Notice
-from wallet.models.outgoing import Delivery, DeliveryAttempt, EventType, OutgoingEvent, WebhookEndpoint
+from wallet.models.notices import ALWAYS_TOLD, CHOSEN_KINDS, Notice, NoticeChoice
+from wallet.models.outgoing import CHOSEN_TYPES, Delivery, DeliveryAttempt, EventType, OutgoingEvent, WebhookEndpoint
 from wallet.models.payment_links import PaymentLink
 from wallet.models.top_ups import IN_FLIGHT_STATUSES, OPEN_STATUSES, Dispute, Origin, Refund, TopUp
 from wallet.models.wallets import Wallet
 
 __all__ = [
+    "ALWAYS_TOLD",
+    "CHOSEN_KINDS",
+    "CHOSEN_TYPES",
     "IN_FLIGHT_STATUSES",
     "OPEN_STATUSES",
     "Account",
@@ -25,6 +28,7 @@ __all__ = [
     "Hold",
     "Kind",
     "Notice",
+    "NoticeChoice",
     "Origin",
     "OutgoingEvent",
     "PaymentLink",

@@ -1,5 +1,6 @@
-"""The outbox of e-mails about money. The row is the job; a worker sends it once."""
+"""The outbox of e-mails about money, and who wants none of which. The row is the job; a worker sends it once."""
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
@@ -29,6 +30,11 @@ class Notice(models.Model):
     kind = models.CharField(max_length=40, choices=Kind)
     recipient = models.EmailField(max_length=254)
     reference = models.CharField(max_length=200, help_text="The id of the top-up, link … it is about.")
+    facts = models.JSONField(
+        default=dict,
+        db_default=models.Value({}, models.JSONField()),
+        help_text="Figures that it tells and that are nowhere else; most are read when it is sent.",
+    )
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     attempts = models.PositiveIntegerField(default=0)
     next_attempt_at = models.DateTimeField(null=True, help_text="When it is tried (again); null once it is sent or given up.")
@@ -41,3 +47,35 @@ class Notice(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} to {self.recipient}"
+
+
+ALWAYS_TOLD = frozenset(
+    {
+        Notice.Kind.RECEIPT,
+        Notice.Kind.AUTOMATIC_PAYMENT,
+        Notice.Kind.AUTOMATIC_FAILED,
+        Notice.Kind.CONFIRM_PAYMENT,
+        Notice.Kind.PAYMENT_LINK,
+    }
+)
+"""Nobody can switch these off: money was taken, or somebody was asked for it."""
+
+CHOSEN_KINDS = tuple(kind for kind in Notice.Kind if kind not in ALWAYS_TOLD)
+"""What each owner and admin may switch off for themselves, in each workspace."""
+
+
+class NoticeChoice(models.Model):
+    """Which e-mails a member wants none of. Without a row they get all; it goes with the membership."""
+
+    membership = models.OneToOneField("workspaces.Membership", on_delete=models.CASCADE, primary_key=True, related_name="notice_choice")
+    kinds_off = ArrayField(models.CharField(max_length=40), default=list, help_text="Of CHOSEN_KINDS: the others are always told.")
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(kinds_off__contained_by=[kind.value for kind in CHOSEN_KINDS]), name="notice_choice_is_of_what_may_be_off"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"e-mails of membership {self.membership_id}"

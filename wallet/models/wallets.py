@@ -7,6 +7,7 @@ from django.db import models
 from django.db.models.functions import Now
 
 from wallet.money import CURRENCIES
+from wallet.standing import Standing
 
 if TYPE_CHECKING:
     from workspaces.models import Workspace
@@ -50,7 +51,10 @@ class Wallet(models.Model):
         null=True, help_text="With less available, owner, admins and the platform are told. Null: the least top-up of the currency."
     )
     announced = models.CharField(
-        max_length=10, default="fine", db_default="fine", help_text="The last standing that people and the platform were told of."
+        max_length=10,
+        default=Standing.FINE,
+        db_default=Standing.FINE,
+        help_text="The last standing that people and the platform were told of.",
     )
     overdraft_micros = models.BigIntegerField(
         default=0, help_text="How far below zero inbound calls may take the wallet in the grace time."
@@ -66,6 +70,10 @@ class Wallet(models.Model):
             models.CheckConstraint(condition=models.Q(promotion_micros__gte=0), name="wallet_promotion_is_not_negative"),
             models.CheckConstraint(condition=models.Q(overdraft_micros__gte=0), name="wallet_overdraft_is_not_negative"),
             models.CheckConstraint(condition=models.Q(last_seq__gte=0), name="wallet_last_seq_is_not_negative"),
+            models.CheckConstraint(condition=models.Q(low_balance_micros__gt=0), name="wallet_low_balance_is_positive"),
+            models.CheckConstraint(
+                condition=models.Q(announced__in=[standing.value for standing in Standing]), name="wallet_announced_is_a_standing"
+            ),
         ]
 
     def __str__(self) -> str:

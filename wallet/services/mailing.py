@@ -11,7 +11,7 @@ from django.template.loader import render_to_string
 from django.utils import timezone
 
 from wallet.alerts import alert
-from wallet.errors import LinkUnusable
+from wallet.errors import LinkUnusable, NothingToTell
 from wallet.models import Notice
 from wallet.services.notice_contexts import notice_context
 
@@ -31,7 +31,7 @@ def send_notice(notice_id: int) -> None:
         _message(notice).send()
     except OSError as error:  # Covers every SMTPException and every failure to connect.
         Notice.objects.filter(pk=notice.pk).update(last_error=str(error))
-    except LinkUnusable as error:
+    except (LinkUnusable, NothingToTell) as error:
         Notice.objects.filter(pk=notice.pk).update(last_error=str(error), next_attempt_at=None)
     else:
         Notice.objects.filter(pk=notice.pk).update(sent_at=Now(), next_attempt_at=None)
@@ -56,8 +56,9 @@ def _claim(notice_id: int) -> Notice | None:
 
 def _message(notice: Notice) -> EmailMultiAlternatives:
     context = notice_context(notice)
+    subject = context["subject"] = " ".join(render_to_string(f"emails/{notice.kind}.subject.txt", context).split())
     message = EmailMultiAlternatives(
-        subject=" ".join(render_to_string(f"emails/{notice.kind}.subject.txt", context).split()),
+        subject=subject,
         body=render_to_string(f"emails/{notice.kind}.txt", context),
         from_email=settings.DEFAULT_FROM_EMAIL,
         to=[notice.recipient],
