@@ -340,7 +340,8 @@ def test_it_charges_nobody_with_anothers_key(metering: Metering) -> None:
     charlie = make_metering(name="Charlie's Garage")
     key = caller(charlie.wallet.workspace)
 
-    answer = metering.report(metering.event(), charlie.event(), metering.event(subject="nobody"), by=key)
+    his = charlie.event(source=f"{charlie.subject}/crm")
+    answer = metering.report(metering.event(), his, metering.event(subject="nobody"), by=key)
     hold = metering.hold(by=key)
 
     hers, nobodys = answer.body["not_charged"]

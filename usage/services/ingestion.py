@@ -3,7 +3,7 @@
 A batch may span any number of wallets; it is priced and posted in one transaction with a fixed number of statements.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from hashlib import sha256
@@ -22,10 +22,9 @@ from usage.services.prices import current_prices
 from workspaces.queries import workspaces_of_subjects
 
 HOLD_SOURCE, LAB_SOURCE = "/holds", "/lab"
-OWN_SOURCES = (HOLD_SOURCE, LAB_SOURCE)
 """What the product reports itself: the captures of holds, and live use of the Lab."""
 HOLD_OUT_OF_REACH = BadUse("hold_out_of_reach", "This hold was placed by the platform, which alone reports what was used under it.")
-SOURCE_TAKEN = BadUse("source_taken", f"The sources {' and '.join(OWN_SOURCES)} are this product's own. Report under a source of yours.")
+SOURCE_TAKEN = BadUse("source_taken", "Sources that begin with the workspace's id are for its own keys. Report under a source of yours.")
 TRIES_MAX = 3
 """How often a batch is tried again after a deadlock or a lock that did not come, before the sender is asked to (faults: C11)."""
 
@@ -106,14 +105,35 @@ def _measured(parsed: Sequence[Parsed], reporter: Reporter, received: Received) 
             continue
         try:
             workspace, meter = workspaces.get(one.event.subject), prices.meter(one.event.type)
-            uses.append(measure(index, one.event, workspace=workspace, meter=meter, received=received))
+            use = measure(index, one.event, workspace=workspace, meter=meter, received=received)
+            assert workspace is not None, "What was measured is somebody's."
+            _check_source(use, workspace.public_id, reporter)
+            uses.append(use)
         except BadUse as error:
             faults[index] = error
     return uses, faults
 
 
+def _check_source(use: Use, public_id: str, reporter: Reporter) -> None:
+    """Who reports can be told by the source: what begins with the workspace's id is for its own keys, all others for the platform.
+
+    So nobody takes the identity of another's event: a customer who knew the platform's next one could report a second of use
+    under it, and the true report would be a conflict. Raises: BadUse.
+    """
+    source = use.event.source
+    is_customers = source == public_id or source.startswith(f"{public_id}/")
+    if reporter.workspace_id is None:
+        if is_customers:
+            raise SOURCE_TAKEN
+        return
+    # A capture is reported under its hold's id, and names it.
+    is_capture = source == HOLD_SOURCE and use.hold_id is not None and use.event.id == str(UUID(use.hold_id))
+    if not is_customers and not is_capture:
+        raise BadUse("source_not_yours", f"A workspace's own key reports under sources of its own: let source begin with {public_id}/.")
+
+
 def _within_reach(uses: list[Use], faults: dict[int, BadUse | None], reporter: Reporter) -> tuple[list[Use], dict[int, BadUse | None]]:
-    """A workspace's own key neither resolves the platform's holds nor takes the names that the product's own reports have.
+    """A workspace's own key does not resolve the platform's holds.
 
     Its customer would otherwise report nothing for a call, and the platform's true report came too late.
     """
@@ -121,16 +141,8 @@ def _within_reach(uses: list[Use], faults: dict[int, BadUse | None], reporter: R
         return uses, faults
     named = {UUID(use.hold_id) for use in uses if use.hold_id is not None}
     foreign = {hold_id.hex for hold_id in holds_out_of_reach(reporter.workspace_id, named)} if named else set()
-    refused = {use.index: fault for use in uses if (fault := _out_of_reach(use, foreign)) is not None}
+    refused: dict[int, BadUse | None] = {use.index: HOLD_OUT_OF_REACH for use in uses if use.hold_id in foreign}
     return [use for use in uses if use.index not in refused], faults | refused
-
-
-def _out_of_reach(use: Use, foreign: Collection[str]) -> BadUse | None:
-    if use.hold_id in foreign:
-        return HOLD_OUT_OF_REACH
-    # A capture is reported under its hold's id, and names it.
-    is_capture = use.event.source == HOLD_SOURCE and use.hold_id is not None and use.event.id == str(UUID(use.hold_id))
-    return SOURCE_TAKEN if use.event.source in OWN_SOURCES and not is_capture else None
 
 
 def _outcome(index: int, fault: BadUse | None) -> Outcome:

@@ -45,15 +45,15 @@ def test_it_lets_no_report_of_the_customers_resolve_the_platforms_hold(metering:
     nothing = {"duration_seconds": None, "quantity": 0, "hold": hold}
 
     reported = metering.report(
-        metering.event(data=nothing),
+        metering.event(source=f"{metering.subject}/crm", data=nothing),
         metering.event(source=HOLD_SOURCE, id=hold, data=nothing),
         metering.event(source=HOLD_SOURCE, id=hold, data=nothing | {"hold": None}),
-        metering.event(source="/lab", id=hold, data=nothing | {"hold": None}),
+        metering.event(source=HOLD_SOURCE, id="another", data=nothing),
         by=customer,
     )
 
     codes = [entry["code"] for entry in reported.body["not_charged"]]
-    assert codes == ["hold_out_of_reach", "hold_out_of_reach", "source_taken", "source_taken"]
+    assert codes == ["hold_out_of_reach", "hold_out_of_reach", "source_not_yours", "source_not_yours"]
     assert Hold.objects.get(id=hold).status == "open"
     assert metering.act("capture", hold, quantity=60).body["amount_micros"] == MINUTE_MICROS
     assert_books_balance()
@@ -62,5 +62,5 @@ def test_it_lets_no_report_of_the_customers_resolve_the_platforms_hold(metering:
 def test_it_takes_the_customers_report_for_a_hold_of_its_own(metering: Metering, customer: Caller) -> None:
     hold = metering.hold(by=customer).body["hold"]
 
-    assert metering.report(metering.event(data={"hold": hold}), by=customer).status == 204
+    assert metering.report(metering.event(source=f"{metering.subject}/crm", data={"hold": hold}), by=customer).status == 204
     assert Hold.objects.get(id=hold).status == "captured"
