@@ -3,7 +3,7 @@
 import math
 import re
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -17,6 +17,8 @@ from workspaces.models import Workspace
 
 LATE_MAX = timedelta(days=90)
 """Older uses are kept aside: what they are about was settled long ago, so a person must look."""
+EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
+"""What lies before is a slip, whoever reviews it, and calendars end somewhere: year 1 has no days in half of the world's zones."""
 AHEAD_MAX = timedelta(minutes=10)
 """How far a sender's clock may run ahead."""
 AGENT_MAX, DESCRIPTION_MAX, NAME_MAX = 100, 200, 32
@@ -98,6 +100,8 @@ def measure(index: int, event: CloudEvent, *, workspace: Workspace | None, meter
 def _time_of(event: CloudEvent, received: Received) -> datetime:
     if event.time is None:
         return received.at
+    if event.time < EARLIEST:
+        raise BadUse("bad_time", f"The event's time lies before {EARLIEST.year}. Discard it, and send the use again under a new id.")
     # What lay ahead when it came may be past when it is reviewed.
     if event.time > (timezone.now() if received.reviewed else received.at) + AHEAD_MAX:
         raise BadUse("in_the_future", "The event's time lies ahead of ours. Set the sender's clock, then send it again under a new id.")

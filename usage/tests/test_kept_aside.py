@@ -147,6 +147,20 @@ def test_it_charges_what_was_too_late_once_a_person_says_so(metering: Metering) 
     assert Event.objects.get().is_late
 
 
+@pytest.mark.parametrize("time", ["0001-01-01T00:00:00Z", "0001-01-01T00:00:00+23:59", "0001-01-01T00:00:00-23:59", "1999-12-31T23:59:59Z"])
+@pytest.mark.parametrize("zone", ["America/Los_Angeles", "Pacific/Kiritimati"])
+def test_it_keeps_what_lies_at_the_end_of_the_calendar(prices: None, time: str, zone: str) -> None:
+    """Whoever replays it: there is no such day in half of all zones."""
+    metering = make_metering(time_zone=zone)
+    kept = keep(metering, type="voice_lab", time=time)
+
+    replay = replay_kept_event(kept.pk)
+
+    assert (replay.kept.status, replay.outcome.code) == ("kept", "bad_time")
+    assert "before 2000" in replay.kept.reason
+    assert metering.charged == 0
+
+
 def test_it_charges_what_lay_ahead_once_that_time_has_come(metering: Metering) -> None:
     ahead = timezone.now() + timedelta(days=2)
     kept = keep(metering, time=ahead.isoformat())

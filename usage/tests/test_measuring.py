@@ -193,7 +193,7 @@ def test_it_keeps_aside_what_is_out_of_the_window() -> None:
 
     assert refused("ai_task", time=NOW - LATE_MAX - instant) == "too_late"
     assert refused("ai_task", time=NOW + AHEAD_MAX + instant) == "in_the_future"
-    assert refused("ai_task", time=datetime(1, 1, 1, tzinfo=UTC)) == "too_late"
+    assert refused("ai_task", time=datetime(1, 1, 1, tzinfo=UTC)) == "bad_time"
     assert refused("ai_task", time=datetime(9999, 12, 31, tzinfo=UTC)) == "in_the_future"
 
 
