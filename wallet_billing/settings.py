@@ -66,6 +66,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "workspaces.acting.ActorOfRequest",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "allauth.account.middleware.AccountMiddleware",
@@ -103,7 +104,7 @@ for _database in DATABASES.values():
 # The app's statements are short; the owner's migrations may take their time.
 DATABASES["default"]["OPTIONS"]["options"] += " -c statement_timeout=60s"
 # Rows here are added and never changed or removed: manage.py prepare_database withholds UPDATE and DELETE from the app's role.
-APPEND_ONLY_TABLES = ["wallet_transfer", "usage_event"]
+APPEND_ONLY_TABLES = ["wallet_transfer", "usage_event", "workspaces_auditentry"]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # ---------------------------------------------------------------- Redis and Celery

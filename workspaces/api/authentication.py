@@ -11,6 +11,7 @@ from django.http import HttpRequest
 from ninja.security.http import HttpAuthBase
 
 from workspaces import queries, services
+from workspaces.acting import act_by_key
 from workspaces.api.limits import Policy, count_request
 from workspaces.api.problems import KeyInAddress, ScopeMissing, Unauthenticated, UnknownParameter
 from workspaces.models import ApiKey, Scope
@@ -49,6 +50,7 @@ class BearerKey(HttpAuthBase):
             raise ScopeMissing(self.scope.value)
         self._refuse_unknown_parameters(request)
         services.note_use(api_key)
+        act_by_key(api_key)
         return api_key
 
     def _refuse_unknown_parameters(self, request: HttpRequest) -> None:

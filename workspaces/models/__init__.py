@@ -1,6 +1,7 @@
 """The tables of this app: people and workspaces, and the keys of the API. Facts and constraints only; services change them."""
 
 from workspaces.models.api import API_KEY_NAME_CHARACTERS_MAX, PLATFORM_SCOPES, ApiKey, IdempotentRequest, Scope
+from workspaces.models.audit import AuditEntry
 from workspaces.models.people import (
     BILLING_ROLES,
     INVITATION_LIFETIME,
@@ -25,6 +26,7 @@ __all__ = [
     "PUBLIC_ID_PREFIX",
     "SEND_ATTEMPTS_MAX",
     "ApiKey",
+    "AuditEntry",
     "IdempotentRequest",
     "Invitation",
     "Membership",

@@ -1,0 +1,4 @@
+DROP TRIGGER audit_entry_is_never_truncated ON workspaces_auditentry;
+DROP TRIGGER audit_entry_is_never_deleted ON workspaces_auditentry;
+DROP TRIGGER audit_entry_is_never_updated ON workspaces_auditentry;
+DROP FUNCTION workspaces_refuse_change();
