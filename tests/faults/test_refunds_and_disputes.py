@@ -332,6 +332,20 @@ def test_it_books_a_dispute_of_another_currency_as_the_operator_says(
     assert alerts()[-1] == "dispute_waits", "and nothing since it was booked"
 
 
+def test_it_waits_for_nothing_once_an_inquiry_has_ended(
+    money_in: MoneyIn, sandbox: RunningSandbox, payment: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stripe_gateway, "read_dispute", lambda document: read_dispute({**document, "currency": "eur", "amount": 1840}))
+    inquiry = sandbox.open_dispute(payment, inquiry=True)
+    money_in.deliver()
+    assert Dispute.objects.get().waits_because
+
+    sandbox.win_dispute(inquiry["id"])
+    money_in.deliver()
+
+    assert (Dispute.objects.get().status, Dispute.objects.get().waits_because) == ("warning_closed", "")
+
+
 def test_it_lists_the_disputes_that_wait(money_in: MoneyIn, disputed_in_euros: str) -> None:
     money_in.deliver()
     before, after = io.StringIO(), io.StringIO()

@@ -187,6 +187,17 @@ def test_it_withdraws_a_link_whose_session_is_a_saved_500(money_in: MoneyIn, san
     assert open_addresses(sandbox) == []
 
 
+def test_it_ends_an_attempt_without_a_customer_and_makes_none_for_it(money_in: MoneyIn, sandbox: RunningSandbox) -> None:
+    link = money_in.ask_for_link()
+    sandbox.fault("error_before", match=CUSTOMER)
+    fail(money_in, link)
+
+    assert withdraw_payment_link(PaymentLink.objects.get()) is LinkState.WITHDRAWN
+
+    assert TopUp.objects.get().status == TopUp.Status.EXPIRED
+    assert (len(money_in.requests(CUSTOMER)), money_in.requests(SESSION)) == (1, [])
+
+
 def test_it_opens_the_session_although_a_release_changed_what_is_asked(money_in: MoneyIn, sandbox: RunningSandbox, settings: Any) -> None:
     """B20: the first request was lost, and the same key now asks for something else, which Stripe refuses for a day."""
     link = money_in.ask_for_link()

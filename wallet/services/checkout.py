@@ -211,6 +211,9 @@ def _end_unopened(attempt: Attempt) -> bool:
 
 def _lost_session(attempt: Attempt) -> str | None:
     """The session whose answer was lost: its key brings it back while Stripe would open it, later it is looked for."""
+    attempt.wallet.refresh_from_db(fields=["stripe_customer_id"])
+    if attempt.wallet.stripe_customer_id is None:
+        return None  # No session is opened before its customer is written down.
     if _time_left(attempt) < SESSION_OPENED_UNTIL:
         return _find_session(attempt)
     _forget_last_payer(attempt)

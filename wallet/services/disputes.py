@@ -34,7 +34,7 @@ def apply_dispute(state: DisputeState) -> Dispute:
     if is_new:
         alert("dispute_opened", dispute=state.id, wallet=top_up.wallet_id, top_up=top_up.pk)
     _follow(dispute, state, currency=top_up.wallet.currency)
-    if dispute.amount_micros is None:
+    if dispute.waits_because:
         alert("dispute_waits", dispute=state.id, wallet=top_up.wallet_id, because=dispute.waits_because)
     _post(dispute)
     return dispute
@@ -78,7 +78,8 @@ def _follow(dispute: Dispute, state: DisputeState, *, currency: str) -> None:
     # Until the money is taken the bank may come to ask for another amount; what was taken is what comes back.
     if state.currency == currency and not dispute.withdrawn_micros:
         dispute.amount_micros = state.amount_micros
-    waits = dispute.amount_micros is None
+    # One that has ended and took nothing has nothing to wait for.
+    waits = dispute.amount_micros is None and (state.is_withdrawn or dispute.closed_at is None)
     dispute.waits_because = f"It is in {state.currency.upper()} and the wallet in {currency.upper()}." if waits else ""
     if dispute.amount_micros is not None and state.is_withdrawn and not dispute.withdrawn_micros:
         dispute.withdrawn_micros = dispute.amount_micros

@@ -102,12 +102,17 @@ def _make(
 
 
 def payment_link_token(link: PaymentLink) -> str:
-    """The link's token, derived anew: 256 bits that only SECRET_KEY, or one of its fallbacks, can make."""
-    for secret in (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS):
-        token = _token(link.pk, secret=secret)
-        if hmac.compare_digest(_hashed(token), link.token_sha256):
-            return token
-    raise LinkUnusable("The key that made this link is gone. Withdraw it and make a new one.")
+    """The link's token, derived anew: 256 bits that only SECRET_KEY, or one of its fallbacks, can make. Raises: LinkUnusable."""
+    token = _derived_token(link)
+    if token is None:
+        raise LinkUnusable("The key that made this link is gone. Make a new one.")
+    return token
+
+
+def _derived_token(link: PaymentLink) -> str | None:
+    """None where SECRET_KEY was changed and the former one is no fallback."""
+    tokens = (_token(link.pk, secret=secret) for secret in (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS))
+    return next((token for token in tokens if hmac.compare_digest(_hashed(token), link.token_sha256)), None)
 
 
 def payment_link_url(link: PaymentLink) -> str:
@@ -143,7 +148,7 @@ def link_states(links: Sequence[PaymentLink]) -> dict[UUID, LinkState]:
 
 
 def _state(link: PaymentLink, *, is_processing: bool, is_closed: bool, is_covered: bool) -> LinkState:
-    """A closed wallet takes no more money, so its links are as good as withdrawn."""
+    """As good as withdrawn: links of a closed wallet, which takes no more money, and those whose address nobody can tell any more."""
     if link.used_at is not None:
         return LinkState.USED
     if is_processing:
@@ -152,6 +157,8 @@ def _state(link: PaymentLink, *, is_processing: bool, is_closed: bool, is_covere
         return LinkState.WITHDRAWN
     if link.expires_at <= timezone.now():
         return LinkState.EXPIRED
+    if _derived_token(link) is None:
+        return LinkState.WITHDRAWN
     return LinkState.COVERED if is_covered and link.purpose == PaymentLink.Purpose.PAY else LinkState.OPEN
 
 

@@ -7,7 +7,7 @@ from django.core.management import CommandError, call_command
 from django.test import Client
 
 from stripe_sandbox.testing import RunningSandbox
-from tests.payments import MoneyIn
+from tests.payments import MoneyIn, make_wallet
 from wallet.errors import LinkUnusable
 from wallet.models import CardSetup, PaymentLink, TopUp, Wallet
 from wallet.queries import open_payment_links
@@ -30,10 +30,12 @@ def test_it_shows_its_links_as_withdrawn(money_in: MoneyIn) -> None:
 
 
 def test_it_tells_links_of_a_closed_wallet_from_those_of_another(money_in: MoneyIn) -> None:
-    link, unsaved = money_in.ask_for_link(), PaymentLink(expires_at=money_in.ask_for_link().expires_at)
+    link = money_in.ask_for_link()
+    other, bob = make_wallet(name="Other", owner="bob@example.com")
+    others = MoneyIn(sandbox=money_in.sandbox, wallet=other, alice=bob).ask_for_link()
     close_wallet(money_in.wallet)
 
-    assert list(link_states([link, unsaved]).values()) == [LinkState.WITHDRAWN, LinkState.OPEN]
+    assert link_states([link, others]) == {link.pk: LinkState.WITHDRAWN, others.pk: LinkState.OPEN}
 
 
 @pytest.mark.parametrize("dollars", [20, None], ids=["pay", "connect a card"])

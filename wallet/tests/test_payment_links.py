@@ -16,7 +16,7 @@ from tests.payments import DOLLAR, Alerts, MoneyIn, make_wallet
 from wallet.errors import AmountOutOfRange, IdempotencyConflict, LinkUnusable, WalletClosed
 from wallet.models import Notice, PaymentLink, TopUp, Wallet
 from wallet.money import InexactAmount, currency_of
-from wallet.services.checkout import open_checkout
+from wallet.services.checkout import open_checkout, withdraw_payment_link
 from wallet.services.payment_links import (
     DECLINES_MAX,
     LINK_LIFETIME,
@@ -199,6 +199,22 @@ def test_it_opens_no_session_for_a_wallet_that_was_closed_meanwhile(wallet: Wall
 
     with pytest.raises(LinkUnusable):
         open_checkout(link)
+
+
+def test_it_takes_a_link_for_withdrawn_once_its_key_is_gone(money_in: MoneyIn, sandbox: RunningSandbox, settings: Any) -> None:
+    """Its address can be told to nobody any more, and whoever has it would be led nowhere. As long as the former key is kept it works."""
+    link, former = money_in.ask_for_link(), settings.SECRET_KEY
+    path = f"/pay/{payment_link_token(link)}"
+    settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS = "k" * 50, [former]
+    assert link_state(link) is LinkState.OPEN
+    assert open_checkout(link)
+
+    settings.SECRET_KEY_FALLBACKS = []
+
+    assert link_state(link) is LinkState.WITHDRAWN
+    assert (money_in.client.get(path).status_code, money_in.client.post(path).status_code) == (404, 404)
+    assert withdraw_payment_link(link) is LinkState.WITHDRAWN
+    assert [session["status"] for session in sandbox.state()["checkout_sessions"]] == ["expired"]
 
 
 # ---------------------------------------------------------------- card testing
