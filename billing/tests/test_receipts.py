@@ -83,7 +83,7 @@ def test_it_freezes_the_receipts_that_were_given_before(paid: TopUp, wallet: Wal
     unpaid = open_top_up(wallet, DOLLAR)
     TopUp.objects.update(paid_by="", paid_to="", paid_zone="")
     before = receipt_of(TopUp.objects.get(pk=paid.pk))
-    migration = import_module("wallet.migrations.0004_receipt_words_renewed_keys_waiting_disputes")
+    migration = import_module("wallet.migrations.0008_freeze_receipts")
 
     migration.freeze_receipts(apps, connection.schema_editor())
 

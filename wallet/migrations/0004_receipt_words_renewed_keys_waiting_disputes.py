@@ -1,25 +1,10 @@
-"""What a receipt says is frozen with the credit; keys at Stripe can be renewed; a dispute may wait for its amount."""
+"""Columns for what a receipt says, for keys at Stripe that are renewed, and for disputes that wait for their amount."""
 
-from django.conf import settings
 from django.db import migrations, models
-from django.db.models import OuterRef, Subquery
-
-
-def freeze_receipts(apps, schema_editor):
-    """Receipts that were given before keep the words that they say today."""
-    # By the connection that migrates: the app's own would wait for the tables that this one has locked.
-    database = schema_editor.connection.alias
-    workspaces = apps.get_model("workspaces", "Workspace").objects.using(database).filter(pk=OuterRef("wallet_id"))
-    apps.get_model("wallet", "TopUp").objects.using(database).filter(status="succeeded", paid_by="").update(
-        paid_by=Subquery(workspaces.values("name")[:1]),
-        paid_zone=Subquery(workspaces.values("time_zone")[:1]),
-        paid_to="\n".join([settings.OPERATOR_NAME, *(line for line in settings.OPERATOR_ADDRESS if line)]),
-    )
 
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("workspaces", "0002_api_keys"),
         ("wallet", "0003_holds_open_by_wallet"),
     ]
 
@@ -102,5 +87,4 @@ class Migration(migrations.Migration):
                 blank=True, db_default="", default="", help_text="Why nothing of it is booked, for the operator; empty where it is."
             ),
         ),
-        migrations.RunPython(freeze_receipts, migrations.RunPython.noop),
     ]
