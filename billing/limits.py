@@ -42,6 +42,8 @@ RETURNS_PER_LINK = Limit("returns-per-link", RateLimitItemPerMinute(10))
 UNKNOWN_TOKENS_PER_ADDRESS = Limit("unknown-tokens-per-address", RateLimitItemPerMinute(30))
 TOP_UPS_PER_WALLET = Limit("top-ups-per-wallet", RateLimitItemPerHour(30))
 EXPORTS_PER_PERSON = Limit("exports-per-person", RateLimitItemPerMinute(10, 10))
+WEBHOOK_CHANGES_PER_WORKSPACE = Limit("webhook-changes-per-workspace", RateLimitItemPerHour(60))
+WEBHOOK_SENDS_PER_WORKSPACE = Limit("webhook-sends-per-workspace", RateLimitItemPerMinute(20))
 MAILS_PER_WALLET = Limit("payment-link-mails-per-wallet", RateLimitItemPerHour(20))
 
 

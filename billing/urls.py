@@ -3,7 +3,7 @@
 from django.urls import include, path
 
 from billing.api_reference import api_reference
-from billing.views import add_balance, automatic, cards, history, links, overview, public, receipts, top_ups, workspaces
+from billing.views import add_balance, automatic, cards, history, links, overview, public, receipts, top_ups, webhooks, workspaces
 
 app_name = "billing"
 
@@ -22,6 +22,18 @@ of_one_workspace = [
     path("settings/billing/cards/<int:card_id>/default", cards.make_default, name="make_default_card"),
     path("settings/billing/cards/<int:card_id>/backup", cards.make_backup, name="make_backup_card"),
     path("settings/billing/cards/<int:card_id>/remove", cards.remove, name="remove_card"),
+    path("settings/webhooks", webhooks.endpoints, name="webhook_endpoints"),
+    path("settings/webhooks/new", webhooks.new_endpoint, name="new_webhook_endpoint"),
+    path("settings/webhooks/<int:endpoint_id>", webhooks.endpoint, name="webhook_endpoint"),
+    path("settings/webhooks/<int:endpoint_id>/edit", webhooks.edit_endpoint, name="edit_webhook_endpoint"),
+    path("settings/webhooks/<int:endpoint_id>/switch", webhooks.switch_endpoint, name="switch_webhook_endpoint"),
+    path("settings/webhooks/<int:endpoint_id>/remove", webhooks.remove_endpoint, name="remove_webhook_endpoint"),
+    path("settings/webhooks/<int:endpoint_id>/test", webhooks.send_test, name="test_webhook_endpoint"),
+    path("settings/webhooks/<int:endpoint_id>/secret", webhooks.reveal_secret, name="reveal_webhook_secret"),
+    path("settings/webhooks/<int:endpoint_id>/secret/new", webhooks.rotate_secret, name="rotate_webhook_secret"),
+    path("settings/webhooks/<int:endpoint_id>/deliveries/<int:delivery_id>", webhooks.delivery, name="webhook_delivery"),
+    path("settings/webhooks/<int:endpoint_id>/deliveries/<int:delivery_id>/row", webhooks.delivery_row, name="webhook_delivery_row"),
+    path("settings/webhooks/<int:endpoint_id>/deliveries/<int:delivery_id>/resend", webhooks.resend, name="resend_webhook"),
     path("settings/billing/receipts/<str:receipt_number>.pdf", receipts.receipt_pdf, name="receipt_pdf"),
     path("settings/billing/receipts/<str:receipt_number>", receipts.receipt, name="receipt"),
 ]

@@ -34,6 +34,7 @@ SETTINGS = (
     Link("Members", "workspaces:members", "settings/members"),
     Link("Billing", "billing:billing", "settings/billing", roles=BILLING_ROLES),
     Link("API keys", "workspaces:api_keys", "settings/api-keys", roles=(Role.OWNER, Role.ADMIN)),
+    Link("Webhooks", "billing:webhook_endpoints", "settings/webhooks", roles=(Role.OWNER, Role.ADMIN)),
 )
 
 
