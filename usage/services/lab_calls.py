@@ -18,6 +18,7 @@ from usage.models import LabRun
 from usage.services.holds import extend_use
 from usage.services.lab_use import charge_live, give_back, held_seconds, hold_live, hold_of, live_cost, report_free
 from wallet.errors import AlreadyResolved, WalletRefusal
+from wallet.ledger import lock_wallet
 from wallet.models import Wallet
 from workspaces.models import User
 
@@ -56,21 +57,26 @@ class CallPlan:
 def start_call(wallet: Wallet, plan: CallPlan, *, request_id: str, by: User) -> LabRun:
     """Let it ring. A live call asks the gate first and holds money; a free one is always allowed.
 
-    Locks: wallet, where it is live. Idempotent by: `request_id`, in its wallet; a refusal does not use it up.
+    Locks: wallet. Idempotent by: `request_id`, in its wallet; a refusal does not use it up.
     Raises: NotAllowed with the gate's reason; TooManyCalls.
     """
     with transaction.atomic():
+        # Without the lock, calls that start at once would each be counted before any of the others is one.
+        lock_wallet(wallet.pk)
         run, is_new = LabRun.objects.get_or_create(wallet=wallet, request_id=request_id, defaults=_fields(plan, by=by))
         if not is_new:
             return run
-        # Counted without a lock: two at once may make one more than the limit, which only keeps a page tidy.
-        if LabRun.objects.filter(wallet=wallet, kind=LabRun.Kind.VOICE, ended_at=None).count() > RUNNING_MAX:
+        if _open_calls(wallet) > RUNNING_MAX:
             raise TooManyCalls
         if run.is_live:
             hold = hold_live(run, key=f"lab:{run.pk}", expected_quantity=HELD_AT_FIRST_SECONDS)
             run.hold_id = hold.id if hold is not None else None
             run.save(update_fields=["hold_id"])
     return run
+
+
+def _open_calls(wallet: Wallet) -> int:
+    return LabRun.objects.filter(wallet=wallet, kind=LabRun.Kind.VOICE, ended_at=None).count()
 
 
 def watch_call(run_id: UUID) -> LabRun:

@@ -270,8 +270,10 @@ def test_it_lets_a_running_inbound_call_finish_to_its_hold_when_the_grace_time_e
 
 
 def test_it_limits_how_many_calls_are_open(call: Call) -> None:
-    for _ in range(RUNNING_MAX):
-        call(is_live=False)
-
+    first, *_ = [call(is_live=False) for _ in range(RUNNING_MAX)]
     with pytest.raises(TooManyCalls):
         call(is_live=False)
+
+    hang_up(first.pk)
+
+    assert call(is_live=False).ended_at is None
