@@ -8,6 +8,7 @@ from django.utils import timezone
 from usage.lab_agents import Line, lines_until
 from usage.lab_scripts import AGENTS, agent_name
 from usage.models import LabRun
+from usage.services.gate import CALL_SECONDS_MAX
 from usage.services.lab_calls import CALL_MAX
 from usage.services.lab_use import live_cost, money_seconds
 from wallet.models import Wallet
@@ -26,28 +27,68 @@ ENDINGS: dict[str, str] = {
 
 
 @dataclass(frozen=True)
-class CallShown:
-    """A call as its page shows it at one moment. Money is None where there is no limit, or nothing says the price."""
+class TimeLeft:
+    """How long a live call goes on after `run_seconds`: until the longest test call is reached, or its money is used up before.
 
-    run: LabRun
-    agent: str
-    state: str
-    seconds: int
-    cost_micros: int | None
-    money_left_seconds: int | None
-    lines: list[Line]
+    `money_seconds` is how long a call all of that money buys, up to the gate's CALL_SECONDS_MAX; None where no money limits it.
+    """
+
+    run_seconds: int
+    money_seconds: int | None
+
+    @property
+    def is_money(self) -> bool:
+        return self.money_seconds is not None and self.money_seconds < CALL_MAX.seconds
+
+    @property
+    def seconds(self) -> int:
+        whole = CALL_MAX.seconds if self.money_seconds is None else min(self.money_seconds, CALL_MAX.seconds)
+        return max(0, whole - self.run_seconds)
+
+    @property
+    def label(self) -> str:
+        return "Money left for" if self.is_money else "Time left"
 
     @property
     def clock(self) -> str:
         return clock(self.seconds)
 
     @property
-    def money_left(self) -> str:
-        return clock(self.money_left_seconds or 0)
+    def limit(self) -> str:
+        """Which limit it is."""
+        if self.is_money:
+            return "The call ends when the money for it is used up."
+        longest = f"Test calls last {CALL_MAX.seconds // 60} minutes at most"
+        return f"{longest}." if self.money_seconds is None else f"{longest}: the money would buy {_bought(self.money_seconds)}."
 
     @property
     def runs_low(self) -> bool:
-        return self.money_left_seconds is not None and self.money_left_seconds <= LOW_SECONDS
+        return self.is_money and self.seconds <= LOW_SECONDS
+
+
+def _bought(seconds: int) -> str:
+    """`52 min`, `3 h 12 min`, or as far as the gate looks: `more than 4 hours`."""
+    hours, minutes = divmod(seconds // 60, 60)
+    if seconds >= CALL_SECONDS_MAX:
+        return f"more than {hours} hours"
+    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min"
+
+
+@dataclass(frozen=True)
+class CallShown:
+    """A call as its page shows it at one moment. The cost is None where nothing says the price, `left` where nothing is charged."""
+
+    run: LabRun
+    agent: str
+    state: str
+    seconds: int
+    cost_micros: int | None
+    left: "TimeLeft | None"
+    lines: list[Line]
+
+    @property
+    def clock(self) -> str:
+        return clock(self.seconds)
 
     @property
     def status(self) -> str:
@@ -71,14 +112,13 @@ def show_call(run: LabRun) -> CallShown:
     """What stands on the call's page now."""
     now = timezone.now()
     state, seconds = _state(run, now), run.seconds or run.seconds_at(now)
-    left = money_seconds(run) if run.is_live and state != "ended" else None
     return CallShown(
         run=run,
         agent=agent_name(run.agent),
         state=state,
         seconds=seconds if _was_answered(run) else 0,
         cost_micros=_cost(run, state=state, seconds=seconds),
-        money_left_seconds=None if left is None else max(0, left - seconds),
+        left=TimeLeft(seconds, money_seconds(run)) if run.is_live and state != "ended" else None,
         lines=_lines(run, state=state, now=now),
     )
 

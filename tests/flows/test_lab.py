@@ -52,9 +52,9 @@ def test_it_counts_the_money_of_a_live_call_and_stops_at_zero(northside: Northsi
     page.get_by_role("link", name="Live").click()
     expect(page.get_by_text("this spends your money")).to_be_visible()
     page.get_by_role("button", name="Start live call").dblclick()
-    expect(page.locator("#money-left")).to_have_text("2:00")
+    expect(page.locator("#time-left")).to_have_text("2:00")
     _running(page, seconds_ago=30)
-    expect(page.locator("#money-left")).to_have_text("1:20", timeout=20_000)
+    expect(page.locator("#time-left")).to_have_text("1:20", timeout=20_000)
     talked, left = page.evaluate("[...document.querySelectorAll('[data-ticks]')].map(clock => clock.textContent)")
     assert 119 <= _seconds(talked) + _seconds(left) <= 121
     expect(page.get_by_text("Ah yes, at half past ten.")).to_be_visible()

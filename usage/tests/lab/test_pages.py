@@ -11,9 +11,11 @@ from django.utils import timezone
 
 from usage.lab_pages import RECENT_RUNS
 from usage.models import LabRun, Meter
+from usage.services.lab_calls import CallPlan, start_call
 from usage.services.lab_chats import start_chat
-from usage.tests.lab.conftest import ANSWER, NUMBER, Call, Fund, answered
+from usage.tests.lab.conftest import ANSWER, MINUTE_OUT, NUMBER, Call, Fund, answered
 from wallet.models import Hold, Transfer, Wallet
+from wallet.tests.builders import DOLLAR
 from workspaces.models import User
 
 Address = Callable[..., str]
@@ -270,3 +272,39 @@ def test_it_works_before_there_are_prices(alices: Client, address: Address) -> N
     assert page.status_code == 200
     assert alices.get(called["Location"]).status_code == 200
     assert (refused.status_code, "Nothing prices this" in _text(refused)) == (422, True)
+
+
+# ---------------------------------------------------------------- how long a live call goes on
+@pytest.mark.parametrize(
+    ("micros", "label", "clock", "limit"),
+    [
+        (2 * MINUTE_OUT, "Money left for", "1:30", "The call ends when the money for it is used up."),
+        (52 * MINUTE_OUT, "Time left", "9:30", "Test calls last 10 minutes at most: the money would buy 52 min."),
+        (200 * MINUTE_OUT, "Time left", "9:30", "Test calls last 10 minutes at most: the money would buy 3 h 20 min."),
+        (10 * DOLLAR, "Time left", "9:30", "Test calls last 10 minutes at most: the money would buy more than 4 hours."),
+    ],
+)
+def test_it_shows_the_smaller_limit_and_says_which_it_is(
+    alices: Client, call: Call, fund: Fund, address: Address, micros: int, label: str, clock: str, limit: str
+) -> None:
+    fund(micros)
+    run = call()
+    answered(run, seconds=30.5)
+
+    page = _text(alices.get(address("lab_call", run.pk)))
+
+    assert f"<dt>{label}</dt>" in page
+    assert f">{clock}</dd>" in page
+    assert limit in page
+
+
+def test_it_says_the_longest_time_of_a_call_that_costs_nothing(alices: Client, alice: User, wallet: Wallet, address: Address) -> None:
+    """An emergency number, which no form takes: nothing is held, and no money limits it."""
+    plan = CallPlan(agent="reception", direction="out", number="911", is_live=True)
+    run = start_call(wallet, plan, request_id=uuid4().hex, by=alice)
+
+    page = _text(alices.get(address("lab_call", run.pk)))
+
+    assert "<dt>Time left</dt>" in page
+    assert ">10:00</dd>" in page
+    assert "Test calls last 10 minutes at most." in page
