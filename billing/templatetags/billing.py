@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from billing.forms import new_request_id
 from billing.status import status_bar_of
+from wallet.decline_words import decline_words
 from wallet.models import Card
 from workspaces.models import Membership, User
 from workspaces.queries import latest_membership
@@ -48,3 +49,17 @@ def expired(card: Card) -> bool:
     """Whether the card's last month is over."""
     today = timezone.localdate()
     return (card.expiry_year, card.expiry_month) < (today.year, today.month)
+
+
+@register.filter
+def expires_soon(card: Card) -> bool:
+    """Whether the card's last month is this one or the next."""
+    today = timezone.localdate()
+    months_left = (card.expiry_year - today.year) * 12 + card.expiry_month - today.month
+    return 0 <= months_left <= 1
+
+
+@register.filter
+def decline_what(code: str) -> str:
+    """What a decline code means, in a sentence."""
+    return decline_words(code).what

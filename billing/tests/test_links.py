@@ -10,7 +10,7 @@ from django.test import Client
 from django.utils import timezone
 
 from billing.forms import new_request_id
-from billing.tests.conftest import SignedIn, a_card, a_link
+from billing.tests.conftest import SignedIn, a_link
 from stripe_sandbox.testing import RunningSandbox
 from wallet.models import Card, CardSetup, Notice, PaymentLink, TopUp, Wallet
 from wallet.services.checkout import open_checkout, return_from_checkout
@@ -223,15 +223,3 @@ def test_it_says_when_the_card_is_connected(alices: Client, alice: User, wallet:
     assert "Card connected" in body
     assert "Visa •••• 4242" in body
     assert CardSetup.objects.get().card == Card.objects.get()
-
-
-def test_it_explains_automatic_payments_and_promises_nothing(alices: Client, wallet: Wallet, page: str) -> None:
-    without = alices.get(f"{page}/automatic-payments").content.decode()
-    a_card(wallet)
-    with_card = alices.get(f"{page}/automatic-payments").content.decode()
-
-    assert "A card is needed." in without
-    assert "Visa •••• 4242" in with_card
-    for body in (without, with_card):
-        assert "Not Active" in body
-        assert "It can’t be switched on here yet." in body

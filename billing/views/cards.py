@@ -7,9 +7,10 @@ from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404
 from django.views.decorators.http import require_http_methods, require_POST
 
-from billing.views.rendering import render_panel
-from wallet.errors import WalletRefusal
-from wallet.models import Card
+from billing.limits import AUTOMATIC_TRIES_PER_WALLET, spend
+from billing.views.rendering import limited, render_panel
+from wallet.errors import CardInUse, WalletRefusal
+from wallet.models import OPEN_STATUSES, Card
 from wallet.services.cards import remove_card, set_backup_card, set_default_card
 from workspaces.access import WorkspaceRequest, billing_required
 from workspaces.responses import see_other
@@ -17,8 +18,12 @@ from workspaces.responses import see_other
 
 @require_POST
 @billing_required
-def make_default(request: WorkspaceRequest, card_id: int) -> HttpResponse:
-    """This card is charged first from now on."""
+@limited
+def make_default(request: WorkspaceRequest, card_id: int) -> HttpResponseBase:
+    """This card is charged first from now on; one that the bank refused is tried again, and so not as often as anyone likes."""
+    card = _card(request, card_id)
+    if card.refused_at is not None:
+        spend(AUTOMATIC_TRIES_PER_WALLET, str(card.wallet_id))
     return _change(request, card_id, set_default_card, done="{} is charged first from now on.")
 
 
@@ -32,10 +37,18 @@ def make_backup(request: WorkspaceRequest, card_id: int) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @billing_required
 def remove(request: WorkspaceRequest, card_id: int) -> HttpResponseBase:
-    """Asks first, then forgets the card."""
-    if request.method == "POST":
+    """Asks first, then forgets the card; where something needs it, says what, and the way out."""
+    if request.method != "POST":
+        return render_panel(request, "remove_card", {"card": _card(request, card_id)})
+    try:
         return _change(request, card_id, remove_card, done="{} was removed.")
-    return render_panel(request, "remove_card", {"card": _card(request, card_id)})
+    except CardInUse as refusal:
+        return _show_need(request, _card(request, card_id), refusal)
+
+
+def _show_need(request: WorkspaceRequest, card: Card, refusal: CardInUse) -> HttpResponse:
+    is_under_way = card.top_ups.filter(status__in=OPEN_STATUSES).exists()
+    return render_panel(request, "card_in_use", {"card": card, "refusal": refusal, "is_under_way": is_under_way}, status=422)
 
 
 def _card(request: WorkspaceRequest, card_id: int) -> Card:
@@ -46,6 +59,8 @@ def _change(request: WorkspaceRequest, card_id: int, act: Callable[[Card], objec
     card = _card(request, card_id)
     try:
         act(card)
+    except CardInUse:
+        raise
     except WalletRefusal as refusal:
         messages.error(request, str(refusal))
     else:

@@ -29,6 +29,9 @@ from wallet.services.payment_links import (
 from workspaces.access import WorkspaceRequest, billing_required
 from workspaces.responses import is_htmx
 
+AUTOMATIC_PAYMENTS = "automatic-payments"
+"""`then` in the address of a link that connects a card: the panel goes on to the rule once the card is there."""
+
 
 @require_safe
 @billing_required
@@ -36,6 +39,9 @@ def payment_link(request: WorkspaceRequest, link_id: UUID) -> HttpResponseBase:
     """The panel of one link, live: asked with `seen`, it answers 204 until there is something new to show."""
     link = _link(request, link_id)
     context = _context(request, link)
+    attempt = context["attempt"]
+    if _then(request) and isinstance(attempt, CardSetup) and attempt.card_id is not None:
+        return redirect(f"{reverse('billing:automatic_payments', args=[request.workspace.public_id])}?card={attempt.card_id}")
     if is_htmx(request) and request.GET.get("seen") == context["stamp"]:
         return HttpResponse(status=204)
     return _show(request, context)
@@ -55,7 +61,7 @@ def email(request: WorkspaceRequest, link_id: UUID) -> HttpResponseBase:
             form.add_error(None, str(refusal))
     if form.errors:
         return _show(request, _context(request, link) | {"form": form}, status=422)
-    return redirect("billing:payment_link", request.workspace.public_id, link.pk)
+    return redirect(_address(request, link))
 
 
 @require_POST
@@ -69,7 +75,7 @@ def withdraw(request: WorkspaceRequest, link_id: UUID) -> HttpResponseBase:
         # The link is closed for new payers already; the sweep ends its open session at Stripe.
         state = link_state(link)
     if request.POST.get("then") != "billing":
-        return redirect("billing:payment_link", request.workspace.public_id, link.pk)
+        return redirect(_address(request, link))
     if state is LinkState.WITHDRAWN:
         messages.success(request, "The payment link was withdrawn.")
     return redirect("billing:billing", request.workspace.public_id)
@@ -82,14 +88,26 @@ def connect_card(request: WorkspaceRequest) -> HttpResponseBase:
     wallet, request_id = wallet_of(request), request.POST.get("request_id", "")
     link = next((link for link in open_payment_links(wallet) if link.purpose == PaymentLink.Purpose.CONNECT_CARD), None)
     if link is not None:
-        return redirect("billing:payment_link", request.workspace.public_id, link.pk)
+        return redirect(_address(request, link))
     if request.method != "POST" or not is_request_id(request_id):
-        return render_panel(request, "connect_card", {"wallet": wallet})
+        return render_panel(request, "connect_card", {"wallet": wallet, "then": _then(request)})
     try:
         link = request_payment_link(wallet, purpose=PaymentLink.Purpose.CONNECT_CARD, request_id=request_id, requested_by=request.user)
     except WalletRefusal as refusal:
         return render_panel(request, "refused", {"refusal": refusal}, status=422)
-    return redirect("billing:payment_link", request.workspace.public_id, link.pk)
+    return redirect(_address(request, link))
+
+
+def _then(request: WorkspaceRequest) -> str:
+    """Where to go once the card is connected: asked for by a form, and kept in the address from there on."""
+    asked = request.POST.get("then") or request.GET.get("then")
+    return AUTOMATIC_PAYMENTS if asked == AUTOMATIC_PAYMENTS else ""
+
+
+def _address(request: WorkspaceRequest, link: PaymentLink, *, name: str = "payment_link") -> str:
+    """Of the link's panel, or of what is done to it."""
+    address = reverse(f"billing:{name}", args=[request.workspace.public_id, link.pk])
+    return f"{address}?then={then}" if (then := _then(request)) else address
 
 
 def _link(request: WorkspaceRequest, link_id: UUID) -> PaymentLink:
@@ -111,8 +129,10 @@ def _context(request: WorkspaceRequest, link: PaymentLink) -> dict[str, Any]:
         "attempt": attempt,
         "takes_long": _takes_long(attempt),
         "declined": _was_declined(link, attempt),
-        "email_url": reverse("billing:email_link", args=[request.workspace.public_id, link.pk]),
-        "withdraw_url": reverse("billing:withdraw_link", args=[request.workspace.public_id, link.pk]),
+        "then": _then(request),
+        "here": _address(request, link),
+        "email_url": _address(request, link, name="email_link"),
+        "withdraw_url": _address(request, link, name="withdraw_link"),
     }
     context["stamp"] = ".".join(str(part) for part in (state.value, context["declined"], context["takes_long"]))
     return context | (_open_context(link) if state is LinkState.OPEN else {})

@@ -8,6 +8,7 @@ from django.http import HttpResponse, QueryDict
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
+from billing.automatic_state import automatic_of
 from billing.history import KIND_FILTERS, Query, history, names_offered, period_label, periods, read_query
 from billing.pace import burn_per_day, lasts_about
 from billing.usage_summary import read_month, summary
@@ -61,15 +62,18 @@ def _pace(request: WorkspaceRequest, wallet: Wallet) -> dict[str, Any]:
 def _standing(wallet: Wallet) -> dict[str, Any]:
     """What can change while the page is open, and a `version` that changes with it."""
     cards, links = list(kept_cards(wallet)), list(open_payment_links(wallet))
+    automatic = automatic_of(wallet, cards=cards)
     awaited = bool(links) or open_top_ups(wallet).exists()
     facts = [
         wallet.last_seq,
         wallet.held_micros,
         awaited,
-        [(card.pk, card.is_default, card.is_backup) for card in cards],
+        [(card.pk, card.is_default, card.is_backup, card.refused_at, card.expiry) for card in cards],
         [link.pk for link in links],
+        automatic.version,
     ]
-    return {"cards": cards, "links": links, "awaited": awaited, "version": sha256(repr(facts).encode()).hexdigest()[:16]}
+    version = sha256(repr(facts).encode()).hexdigest()[:16]
+    return {"cards": cards, "links": links, "automatic": automatic, "awaited": awaited, "version": version}
 
 
 def _history(request: WorkspaceRequest, wallet: Wallet, asked: QueryDict) -> dict[str, Any]:

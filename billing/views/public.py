@@ -4,11 +4,13 @@ A token that is unknown, malformed, expired or withdrawn gets one and the same 4
 """
 
 from collections.abc import Callable
+from datetime import timedelta
 from functools import wraps
 from typing import Concatenate, ParamSpec
 
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
+from django.utils import timezone
 from django.utils.cache import add_never_cache_headers
 from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.http import require_http_methods, require_safe
@@ -27,7 +29,7 @@ from billing.limits import (
 )
 from billing.views.rendering import limited, render_try_again
 from wallet.errors import GatewayError, LinkUnusable
-from wallet.models import PaymentLink
+from wallet.models import AutomaticPayments, Origin, PaymentLink, TopUp
 from wallet.services.checkout import open_checkout, return_from_checkout
 from wallet.services.payment_links import LinkState, find_payment_link, link_state
 from workspaces.models import User
@@ -37,6 +39,9 @@ from workspaces.responses import is_htmx
 P = ParamSpec("P")
 
 _GONE = (LinkState.EXPIRED, LinkState.WITHDRAWN)
+_NOT_OPEN = {LinkState.USED: "already", LinkState.PROCESSING: "processing", LinkState.COVERED: "covered"}
+CHARGED_WITHIN = timedelta(minutes=15)
+"""So long a payer is told that a saved card was charged since the link was made."""
 
 
 def private(view: Callable[Concatenate[HttpRequest, P], HttpResponseBase]) -> Callable[Concatenate[HttpRequest, P], HttpResponseBase]:
@@ -62,11 +67,10 @@ def pay(request: HttpRequest, token: str) -> HttpResponseBase:
     if exceeded(UNKNOWN_TOKENS_PER_ADDRESS, client_address(request)):
         return render_try_again(request, status=429)
     link = _find(request, token)
-    state = link_state(link) if link else None
-    if link is None or state in _GONE:
+    if link is None or (state := link_state(link)) in _GONE:
         return _unusable(request)
     if state is not LinkState.OPEN:
-        return _render(request, link, state="already" if state is LinkState.USED else "processing")
+        return _render(request, link, state=_NOT_OPEN[state])
     return _open_checkout(request, link) if request.method == "POST" else _render(request, link, state="open")
 
 
@@ -85,6 +89,8 @@ def pay_return(request: HttpRequest, token: str) -> HttpResponseBase:
         return _render(request, link, state="paid")
     if state is LinkState.PROCESSING or not asked:
         return _render(request, link, state="processing")
+    if state is LinkState.COVERED:
+        return _render(request, link, state="covered")
     back = redirect("billing:pay", token)
     return HttpResponseClientRedirect(back.url) if is_htmx(request) else back
 
@@ -131,9 +137,18 @@ def _render(request: HttpRequest, link: PaymentLink, *, state: str) -> HttpRespo
         "workspace": link.wallet.workspace,
         "currency": link.wallet.currency,
         "connects": link.purpose == PaymentLink.Purpose.CONNECT_CARD,
+        "confirms": AutomaticPayments.objects.filter(confirmation_link=link).exists(),
+        "was_covered": state == "open" and _was_covered(link),
         "may_bill": membership is not None and membership.may_bill,
     }
     return render(request, "billing/_pay.html" if is_htmx(request) else "billing/pay.html", context)
+
+
+def _was_covered(link: PaymentLink) -> bool:
+    """Whether a saved card was charged a moment ago, so that who holds the link had better ask whether it is still needed."""
+    since = max(link.created_at, timezone.now() - CHARGED_WITHIN)
+    charged = TopUp.objects.filter(wallet=link.wallet_id, origin=Origin.AUTOMATIC, status=TopUp.Status.SUCCEEDED, resolved_at__gt=since)
+    return link.purpose == PaymentLink.Purpose.PAY and charged.exists()
 
 
 def _unusable(request: HttpRequest) -> HttpResponse:
