@@ -33,6 +33,7 @@ from wallet.services.automatic_charges import consider_charges
 from wallet.services.automatic_payments import Switched, switch_on
 from wallet.services.cards import save_card
 from wallet.services.payment_links import request_payment_link
+from wallet.services.standing import announce_standings
 from wallet.services.top_ups import request_top_up
 from wallet.services.wallets import open_wallet, stripe_customer
 from wallet.tasks import sweep
@@ -108,11 +109,12 @@ class MoneyIn:
         post(self.wallet.pk, [entry(int(dollars * DOLLAR), kind="adjustment", credit=Account.ADJUSTMENTS)])
 
     def use(self, dollars: float) -> None:
-        """A use is charged, as the ingest does it: in one transaction with the decision on an automatic payment."""
+        """A use is charged, as the ingest does it: in one transaction with the decision on an automatic payment and what is told."""
         with transaction.atomic():
             wallet = lock_wallet(self.wallet.pk)
             post_new({wallet.pk: wallet}, {wallet.pk: [entry(int(dollars * DOLLAR))]})
             consider_charges([wallet])
+            announce_standings([wallet])
 
     @property
     def default_card(self) -> Card:

@@ -5,11 +5,11 @@ from datetime import date, datetime, timedelta
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from django.db import connection
 from django.db.models import Sum
 
 from usage.models import Budget, BudgetMonth, HoldTerms, Meter, UsageDay
 from wallet.models import Wallet
+from wallet.queries import database_time
 from workspaces.queries import key_prefixes_of
 
 BUDGETS_SHOWN_MAX = 500
@@ -20,15 +20,6 @@ def units_this_month(wallet: Wallet, meter: Meter, *, now: datetime) -> int:
     first_day = month_of(now, zone=wallet.workspace.zone)
     days = UsageDay.objects.filter(wallet=wallet, meter=meter, day__gte=first_day, day__lt=month_after(first_day))
     return days.aggregate(sum=Sum("billed_quantity"))["sum"] or 0
-
-
-def database_time() -> datetime:
-    """The one clock that decides what is over, whichever host asks (faults: D10)."""
-    with connection.cursor() as cursor:
-        # The ORM reads a clock only beside a row.
-        cursor.execute("SELECT statement_timestamp()")
-        (now,) = cursor.fetchone()
-    return now  # type: ignore[no-any-return]  # psycopg2 is untyped: a timestamptz is a datetime
 
 
 def budgets_of(wallet: Wallet) -> list[tuple[Budget, int]]:

@@ -62,3 +62,8 @@ def standing_of(wallet: Row, *, now: datetime) -> Standing:
 def low_level_micros(wallet: Row) -> int:
     """With less available the balance is low: what the workspace chose, or the least top-up of its currency."""
     return currency_of(wallet.currency).top_up_least_micros if wallet.low_balance_micros is None else wallet.low_balance_micros
+
+
+def occurrence_of(wallet: Row) -> str:
+    """Which running out it is: each is mailed once."""
+    return f"{wallet.depleted_at:%Y-%m-%dT%H:%M:%S.%f}" if wallet.depleted_at is not None else f"row {wallet.last_seq}"

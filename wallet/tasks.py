@@ -21,6 +21,7 @@ from wallet.services import (
     mailing,
     promotions,
     reconciliation,
+    standing,
     webhook_endpoints,
 )
 from wallet.services import sweep as sweeping
@@ -108,6 +109,11 @@ def withdraw_payment_link(link_id: str) -> None:
 @shared_task
 def send_notice(notice_id: int) -> None:
     mailing.send_notice(notice_id)
+
+
+@shared_task
+def announce_standing(wallet_id: int) -> None:
+    standing.announce_standing(wallet_id)
 
 
 @shared_task

@@ -20,6 +20,7 @@ from wallet.models import Account, Wallet
 from wallet.money import MICROS
 from wallet.services.automatic_charges import consider_charges
 from wallet.services.holds import capture_holds
+from wallet.services.standing import announce_standings
 
 MONTH_CLOSES_AFTER = timedelta(days=1)
 """How long after its end a month still takes the reports of its last evening."""
@@ -114,6 +115,7 @@ class _Batch:
         capture_holds(self.wallets, self.captured)
         if not self.taken_over:
             consider_charges(self.wallets[wallet_id] for wallet_id in self.entries)
+            announce_standings(self.wallets[wallet_id] for wallet_id in self.entries)
         spend_budgets(self.rows)
 
     def _rate_of(self, use: Use, wallet: Wallet) -> Rate | BadUse | None:

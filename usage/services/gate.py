@@ -9,12 +9,13 @@ from datetime import datetime
 
 from usage.errors import BudgetReached, NotAllowed, Reason
 from usage.models import Meter
-from usage.queries import database_time, units_this_month
+from usage.queries import units_this_month
 from usage.rating import Rate, affordable_quantity
 from usage.services.budgets import NO_SCOPE, Room, Scoped, tightest_room
 from usage.services.measuring import passes_free
 from usage.services.prices import Prices
 from wallet.models import Wallet
+from wallet.queries import database_time
 
 CALL_SECONDS_MAX = 4 * 3600
 """The longest call that one answer allows: extend the hold to go on."""

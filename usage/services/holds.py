@@ -14,7 +14,6 @@ from django.db.models.functions import Now
 from usage.cloud_events import CloudEvent, UseData, content_digest, identity, made_here
 from usage.errors import NotAllowed, Reason
 from usage.models import Event, HoldTerms, Meter
-from usage.queries import database_time
 from usage.rating import Rate, affordable_quantity, rate_use
 from usage.services.budgets import tightest_room
 from usage.services.charging import HOLD_CHARGED
@@ -24,7 +23,9 @@ from usage.services.prices import current_prices, rate_of_id
 from wallet.errors import AlreadyResolved, IdempotencyConflict
 from wallet.ledger import lock_wallet
 from wallet.models import Hold, Wallet
+from wallet.queries import database_time
 from wallet.services.holds import expire_hold, extend_hold, locked_open_hold, place_hold
+from wallet.services.standing import announce_standings
 
 CALL_SECONDS_HELD = 600
 """What is set aside for a call whose length nobody knows: ten minutes, or what the money buys; extend it to go on."""
@@ -109,6 +110,8 @@ def _as_before(hold: Hold, request: UseRequest) -> HeldUse:
 def _start_grace(wallet: Wallet) -> None:
     """The grace time starts with the first inbound use that the money does not cover."""
     Wallet.objects.filter(pk=wallet.pk, depleted_at=None).update(depleted_at=Now())
+    wallet.refresh_from_db(fields=["depleted_at"])
+    announce_standings([wallet])
 
 
 def _hold(wallet: Wallet, request: UseRequest, answer: Answer, *, idempotency_key: str) -> HeldUse:

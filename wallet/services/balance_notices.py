@@ -8,7 +8,7 @@ from wallet.errors import NothingToTell
 from wallet.models import AutomaticPayments, Notice, Wallet
 from wallet.money import format_money
 from wallet.services.notice_words import Context, day_in_words, in_words, page_url, wallet_of
-from wallet.standing import Standing, low_level_micros, standing_of
+from wallet.standing import Standing, low_level_micros, occurrence_of, standing_of
 
 
 def low_balance(notice: Notice) -> Context:
@@ -48,11 +48,6 @@ def usage_spike(notice: Notice) -> Context:
         "button": "See what was used",
         "button_url": page_url(wallet.workspace, "billing"),
     }
-
-
-def occurrence_of(wallet: Wallet) -> str:
-    """Which running out it is: of each is told once."""
-    return f"{wallet.depleted_at:%Y-%m-%dT%H:%M:%S.%f}" if wallet.depleted_at is not None else f"row {wallet.last_seq}"
 
 
 def _wallet(notice: Notice) -> tuple[Wallet, Standing]:

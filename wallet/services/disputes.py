@@ -9,10 +9,11 @@ from django.utils import timezone
 from wallet import stripe_gateway
 from wallet.alerts import alert
 from wallet.errors import AlreadyResolved, AmountOutOfRange
-from wallet.ledger import Entry, post
+from wallet.ledger import Entry, lock_wallet, post
 from wallet.models import Account, Dispute, Kind, TopUp, Transfer
 from wallet.money import format_money, to_minor_exact
 from wallet.services.settlement import lock_credited_top_up
+from wallet.services.standing import announce_standings
 from wallet.stripe_objects import DisputeState
 
 CLOSED_STATUSES = ("won", "lost", "warning_closed", "prevented")
@@ -120,6 +121,7 @@ def _post(dispute: Dispute) -> None:
             )
         )
     post(dispute.wallet_id, entries)
+    announce_standings([lock_wallet(dispute.wallet_id)], came_in=bool(returned))
 
 
 def _where_it_is(dispute: Dispute) -> Account:

@@ -14,6 +14,7 @@ from wallet.errors import AlreadyResolved, HoldExpired, IdempotencyConflict, Ins
 from wallet.ledger import lock_wallet
 from wallet.models import EventType, Hold, Wallet
 from wallet.services.outgoing import announce
+from wallet.services.standing import announce_standings
 
 logger = structlog.get_logger(__name__)
 
@@ -213,10 +214,15 @@ def _give_back(freed: Sequence[Freed]) -> None:
         wallet.held_micros -= amount_micros
         wallets[wallet.pk] = wallet
         oldest[wallet.pk] = min(placed_at, oldest.get(wallet.pk, placed_at))
-    for pk, wallet in wallets.items():
-        if wallet.depleted_at is not None and wallet.available_micros > 0 and oldest[pk] < wallet.depleted_at:
-            wallet.depleted_at = None
+    restored = [
+        wallet
+        for pk, wallet in wallets.items()
+        if wallet.depleted_at is not None and wallet.available_micros > 0 and oldest[pk] < wallet.depleted_at
+    ]
+    for wallet in restored:
+        wallet.depleted_at = None
     _save_held(list(wallets.values()))
+    announce_standings(restored)
 
 
 def _save_held(wallets: Sequence[Wallet]) -> None:

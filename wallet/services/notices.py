@@ -1,23 +1,45 @@
-"""The outbox of e-mails: rows are made with what they tell; mailing.py sends them."""
+"""The outbox of e-mails: rows are made with what they tell, for those who want it; mailing.py sends them."""
+
+from collections.abc import Collection, Mapping
 
 from django.utils import timezone
 
-from wallet.models import Notice
-from workspaces.models import BILLING_ROLES, User
+from wallet.models import CHOSEN_KINDS, Notice, NoticeChoice
+from workspaces.models import BILLING_ROLES, Membership
 from workspaces.wake import wake
 
 
-def notify_admins(wallet_id: int, *, kind: Notice.Kind, reference: str) -> None:
-    """Queue one e-mail to each owner and admin, inside the caller's transaction. Idempotent by: kind, reference and address."""
-    admins = User.objects.filter(memberships__workspace_id=wallet_id, memberships__role__in=BILLING_ROLES, is_active=True)
-    for address in admins.values_list("email", flat=True):
-        notify(wallet_id, kind=kind, reference=reference, recipient=address)
+def notify_admins(wallet_id: int, *, kind: Notice.Kind, reference: str, facts: Mapping[str, int] | None = None) -> None:
+    """Queue one e-mail to each owner and admin who wants that kind, inside the caller's transaction.
+
+    Idempotent by: kind, reference and address.
+    """
+    admins = Membership.objects.filter(workspace_id=wallet_id, role__in=BILLING_ROLES, user__is_active=True)
+    wanting = admins.exclude(notice_choice__kinds_off__contains=[kind])
+    for address in wanting.values_list("user__email", flat=True):
+        notify(wallet_id, kind=kind, reference=reference, recipient=address, facts=facts)
 
 
-def notify(wallet_id: int, *, kind: Notice.Kind, reference: str, recipient: str) -> None:
+def notify(wallet_id: int, *, kind: Notice.Kind, reference: str, recipient: str, facts: Mapping[str, int] | None = None) -> None:
     """Queue one e-mail to one address. Idempotent by: kind, reference and address."""
     notice, is_new = Notice.objects.get_or_create(
-        wallet_id=wallet_id, kind=kind, reference=reference, recipient=recipient, defaults={"next_attempt_at": timezone.now()}
+        wallet_id=wallet_id,
+        kind=kind,
+        reference=reference,
+        recipient=recipient,
+        defaults={"next_attempt_at": timezone.now(), "facts": dict(facts or {})},
     )
     if is_new:
         wake("wallet.tasks.send_notice", notice.pk)
+
+
+def choose_notices(membership: Membership, *, wanted: Collection[Notice.Kind]) -> None:
+    """Send this member those kinds in this workspace, and the others no more. What is always told stays so."""
+    kinds_off = [kind for kind in CHOSEN_KINDS if kind not in wanted]
+    NoticeChoice.objects.update_or_create(membership=membership, defaults={"kinds_off": kinds_off})
+
+
+def wanted_notices(membership: Membership) -> set[Notice.Kind]:
+    """What may be switched off and was not."""
+    choice = NoticeChoice.objects.filter(membership=membership).first()
+    return set(CHOSEN_KINDS) - {Notice.Kind(kind) for kind in (choice.kinds_off if choice else [])}

@@ -9,6 +9,7 @@ from django.utils import timezone
 from wallet.errors import IdempotencyConflict
 from wallet.ledger import Entry, lock_wallet, post
 from wallet.models import Account, Kind, Promotion, Wallet
+from wallet.services.standing import announce_standings
 
 
 @transaction.atomic
@@ -40,6 +41,7 @@ def grant_promotion(wallet: Wallet, *, amount_micros: int, reason: str, expires_
         promotion_id=promotion.pk,
     )
     post(wallet.pk, [entry])
+    announce_standings([lock_wallet(wallet.pk)], came_in=True)
     promotion.refresh_from_db()
     return promotion
 
@@ -60,6 +62,7 @@ def expire_promotion(promotion_id: int) -> int:
     free_micros = min(promotion.remaining_micros, max(0, wallet.promotion_micros - wallet.held_micros))
     if free_micros:
         post(wallet_id, [_expiry(promotion, amount_micros=free_micros)])
+        announce_standings([lock_wallet(wallet_id)])
     return free_micros
 
 

@@ -3,9 +3,10 @@
 from django.db import transaction
 
 from wallet.errors import PaymentMismatch
-from wallet.ledger import Entry, post
+from wallet.ledger import Entry, lock_wallet, post
 from wallet.models import Account, Kind, Refund
 from wallet.services.settlement import lock_credited_top_up
+from wallet.services.standing import announce_standings
 from wallet.stripe_objects import RefundState
 
 _RETURNED = ("failed", "canceled")
@@ -67,4 +68,6 @@ def _post(refund: Refund, state: RefundState) -> None:
         happened_at=state.created_at,
         idempotency_key=f"refund-failed:{state.id}",
     )
-    post(refund.wallet_id, [taken, put_back] if refund.status in _RETURNED else [taken])
+    returned = refund.status in _RETURNED
+    post(refund.wallet_id, [taken, put_back] if returned else [taken])
+    announce_standings([lock_wallet(refund.wallet_id)], came_in=returned)

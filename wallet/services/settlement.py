@@ -21,6 +21,7 @@ from wallet.services.automatic_outcomes import note_outcome
 from wallet.services.cards import save_card
 from wallet.services.notices import notify_admins
 from wallet.services.outgoing import announce
+from wallet.services.standing import announce_standings
 from wallet.stripe_objects import CardDetails, Payment
 
 AUTHENTICATION_REQUIRED = "authentication_required"
@@ -195,6 +196,7 @@ def _credit(top_up: TopUp, payment: Payment) -> TopUp:
         _use_link(top_up.payment_link_id)
     is_automatic = top_up.origin == Origin.AUTOMATIC
     notify_admins(top_up.wallet_id, kind=Notice.Kind.AUTOMATIC_PAYMENT if is_automatic else Notice.Kind.RECEIPT, reference=str(top_up.pk))
+    announce_standings([lock_wallet(top_up.wallet_id)], came_in=True)
     return top_up
 
 
