@@ -77,9 +77,21 @@ def decide_charge(wallet: Wallet, rule: AutomaticPayments, *, now: datetime) -> 
 def replace_on_backup(wallet: Wallet, rule: AutomaticPayments, *, declined: TopUp, card: Card) -> TopUp:
     """The same charge on the backup card, once the first is resolved. The caller holds the wallet's lock.
 
-    The declined one counts toward no cap any more, so that this one fits where it did.
+    The declined one counts toward no cap any more, so that this one fits where it did: see still_fits.
     """
     return _make(wallet, card=card, amount_micros=declined.amount_micros, now=timezone.now(), instead_of=declined)
+
+
+def still_fits(wallet: Wallet, rule: AutomaticPayments, *, declined: TopUp) -> bool:
+    """Whether the caps leave room for the same charge once more: the owner may have lowered them while it was under way."""
+    charged = charged_so_far(wallet, now=timezone.now())
+    return charged.today < rule.daily_charges_max and charged.month_micros + declined.amount_micros <= rule.monthly_cap_micros
+
+
+def look_again(rule: AutomaticPayments) -> None:
+    """Let the sweep decide anew, shortly. The caller holds the wallet's lock."""
+    rule.next_try_at = timezone.now() + LOOK_AGAIN_AFTER
+    rule.save(update_fields=["next_try_at"])
 
 
 def charged_so_far(wallet: Wallet, *, now: datetime) -> Charged:
@@ -140,6 +152,8 @@ def _make(wallet: Wallet, *, card: Card, amount_micros: int, now: datetime, inst
         request_id=f"automatic:{uuid4()}",
         next_check_at=now + FIRST_LOOK_AFTER,
         instead_of=instead_of,
+        # By the clock that decided: another host's, or the database's, may be on another day, and count it there.
+        created_at=now,
     )
     wake("wallet.tasks.charge_top_up", str(top_up.pk))
     return top_up

@@ -11,7 +11,7 @@ from wallet.declines import DeclineClass, classify
 from wallet.errors import Decline
 from wallet.ledger import lock_wallet
 from wallet.models import AutomaticPayments, Card, Notice, Origin, PaymentLink, TopUp, Wallet
-from wallet.services.automatic_charges import chargeable_card, replace_on_backup
+from wallet.services.automatic_charges import chargeable_card, replace_on_backup, still_fits
 from wallet.services.automatic_suspension import lift, suspend
 from wallet.services.notices import notify_admins
 from wallet.services.payment_links import request_payment_link
@@ -65,7 +65,7 @@ def _note_decline(wallet: Wallet, rule: AutomaticPayments, top_up: TopUp, *, is_
     if is_final:
         Card.objects.filter(pk=card.pk).update(refused_at=timezone.now())
     backup = _backup_for(top_up, card)
-    if backup is not None and rule.is_active:
+    if backup is not None and rule.is_active and still_fits(wallet, rule, declined=top_up):
         replace_on_backup(wallet, rule, declined=top_up, card=backup)
     elif chargeable_card(wallet) is None:
         _tell(top_up)
@@ -104,7 +104,7 @@ def _count_failure(wallet: Wallet, rule: AutomaticPayments, top_up: TopUp) -> No
 
 def _ask_to_confirm(wallet: Wallet, rule: AutomaticPayments, top_up: TopUp) -> None:
     """The bank wants the cardholder: a link that works once, and calls go on while it waits. It is not the card's failure."""
-    if not rule.is_active:
+    if not rule.is_active or wallet.closed_at is not None:
         return
     link = request_payment_link(
         wallet,

@@ -8,8 +8,8 @@ from uuid import UUID
 from django.db import transaction
 
 from wallet.ledger import lock_wallet
-from wallet.models import AutomaticPayments, Origin, TopUp
-from wallet.services.automatic_charges import expected_micros
+from wallet.models import AutomaticPayments, Dispute, Origin, TopUp, Wallet
+from wallet.services.automatic_charges import expected_micros, look_again
 from wallet.services.charging_switch import claim_charge
 from wallet.services.checkout import end_checkout
 from wallet.services.settlement import end_top_up
@@ -33,10 +33,9 @@ def charge_automatically(top_up_id: UUID | str) -> TopUp:
     top_up = TopUp.objects.select_related("wallet").get(pk=top_up_id)
     if top_up.status != Status.CREATED:
         return top_up
-    if was_forgotten(top_up):
-        return end_top_up(top_up_id, status=Status.EXPIRED)
-    _end_open_sessions(top_up)
-    if _is_still_wanted(top_up_id) and claim_charge(top_up_id, check_after=SEND_CHECK_AFTER, sent_within=SENT_WITHIN):
+    if not was_forgotten(top_up):
+        _end_open_sessions(top_up)
+    if _claim_if_wanted(top_up_id):
         send_claimed(top_up_id)
     return TopUp.objects.get(pk=top_up_id)
 
@@ -53,15 +52,31 @@ def _end_open_sessions(top_up: TopUp) -> None:
 
 
 @transaction.atomic
-def _is_still_wanted(top_up_id: UUID | str) -> bool:
-    """Cancel the charge where the rule was switched off meanwhile, or other money came. Locks: top-up → wallet."""
+def _claim_if_wanted(top_up_id: UUID | str) -> bool:
+    """Claim the charge, or drop it where it came too late or nobody wants it any more.
+
+    Looked at and claimed under one lock: whoever has switched automatic payments off is charged nothing from then on.
+    Locks: top-up → wallet → the switch.
+    """
     top_up = TopUp.objects.select_for_update().get(pk=top_up_id)
     wallet = lock_wallet(top_up.wallet_id)
     if top_up.status != Status.CREATED:
         return False
+    if was_forgotten(top_up):
+        end_top_up(top_up_id, status=Status.EXPIRED)
+        return False
     rule = AutomaticPayments.objects.filter(wallet=wallet, is_active=True).first()
-    others_micros = expected_micros(wallet) - top_up.amount_micros
-    if rule is not None and wallet.closed_at is None and others_micros < rule.threshold_micros:
-        return True
+    if rule is not None and _is_wanted(top_up, wallet, rule):
+        return claim_charge(top_up_id, check_after=SEND_CHECK_AFTER, sent_within=SENT_WITHIN)
     end_top_up(top_up_id, status=Status.CANCELED)
+    if rule is not None:
+        # The need may outlast what was in the way: other money that was on its way may still be declined, say.
+        look_again(rule)
     return False
+
+
+def _is_wanted(top_up: TopUp, wallet: Wallet, rule: AutomaticPayments) -> bool:
+    """Whether it would be decided again: what stops a decision stops its charge as well."""
+    if wallet.closed_at is not None or wallet.frozen_at is not None or Dispute.objects.filter(wallet=wallet, closed_at=None).exists():
+        return False
+    return expected_micros(wallet) - top_up.amount_micros < rule.threshold_micros

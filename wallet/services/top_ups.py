@@ -22,7 +22,7 @@ from wallet.errors import (
     WalletClosed,
 )
 from wallet.ledger import lock_wallet
-from wallet.models import Card, Origin, TopUp, Wallet
+from wallet.models import AutomaticPayments, Card, Origin, TopUp, Wallet
 from wallet.services.charging_switch import charging_is_paused
 from wallet.services.payment_links import check_top_up_amount
 from wallet.services.settlement import AUTHENTICATION_REQUIRED, end_top_up, fail_top_up, is_unauthenticated, settle_payment
@@ -125,11 +125,20 @@ def ask_after_top_up(top_up: TopUp) -> None:
         _end_unauthenticated(top_up, CardDeclined(payment.decline or Decline(code=AUTHENTICATION_REQUIRED), payment_id=payment.id))
     elif payment is not None:
         settle_payment(payment)
-    elif top_up.status in _CHARGEABLE and _age(top_up) < KEY_REMEMBERED_FOR:
-        if top_up.origin != Origin.AUTOMATIC or not charging_is_paused():
-            _send(top_up)
-    else:
+    elif top_up.status not in _CHARGEABLE or _age(top_up) >= KEY_REMEMBERED_FOR:
         _give_to_a_person(top_up)
+    elif top_up.origin != Origin.AUTOMATIC:
+        _send(top_up)
+    elif _was_switched_off(top_up):
+        # Nothing is sent again that its owner does not want any more; what never reached Stripe is dropped (faults: B21).
+        if _age(top_up) >= LOOKED_UP_AFTER:
+            end_top_up(top_up.pk, status=TopUp.Status.CANCELED)
+    elif not charging_is_paused():
+        _send(top_up)
+
+
+def _was_switched_off(top_up: TopUp) -> bool:
+    return not AutomaticPayments.objects.filter(wallet=top_up.wallet_id, is_active=True).exists()
 
 
 def _with_wallet(top_up_id: UUID | str) -> TopUp:
@@ -146,14 +155,20 @@ def _send(top_up: TopUp) -> None:
         _record_unknown(top_up, error)
     except OutcomeUnknown as error:
         if error.replayed and _age(top_up) >= LOOKED_UP_AFTER:
-            # Stripe answers a saved 5xx, and a list that does not lag shows no payment: it never came to be (faults: B5).
-            fail_top_up(
-                top_up.pk, decline=Decline(code="processing_error", message="The payment could not be processed. Nothing was charged.")
-            )
+            _believe_saved_failure(top_up)
         else:
             _record_unknown(top_up, error)
     except GatewayRejected as error:
         _record_rejection(top_up, error)
+
+
+def _believe_saved_failure(top_up: TopUp) -> None:
+    """Stripe repeats a saved 5xx, so it is done with the request: what is listed from now on says what came of it (faults: B5)."""
+    payment = _payment_at_stripe(top_up)
+    if payment is not None:
+        settle_payment(payment)
+    else:
+        fail_top_up(top_up.pk, decline=Decline(code="processing_error", message="The payment could not be processed. Nothing was charged."))
 
 
 def _charge(top_up: TopUp) -> Payment:
