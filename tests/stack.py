@@ -100,6 +100,8 @@ def _described(state: StateDirectory, *, port: int, sandbox: RunningSandbox) -> 
         "STRIPE_WEBHOOK_SECRET": TEST_WEBHOOK_SECRET,
         "STRIPE_API_BASE": sandbox.api_url,
         "STRIPE_CHECKOUT_ORIGIN": sandbox.checkout_url,
+        # A test's own receiver listens on loopback.
+        "WEBHOOKS_ALLOW_PRIVATE_TARGETS": "true",
     }
     return RunningStack(
         site_url=site_url,

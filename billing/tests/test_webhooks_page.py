@@ -157,7 +157,7 @@ def test_it_says_why_an_endpoint_was_switched_off(alices: Client, place: Place, 
 def test_it_warns_of_an_endpoint_that_takes_nothing(alices: Client, place: Place) -> None:
     WebhookEndpoint.objects.update(failing_since=timezone.now() - timedelta(hours=5), failures=4)
 
-    assert "No message was taken since" in text_of(alices.get(place.page))
+    assert "No message has been taken" in text_of(alices.get(place.page))
     assert "Failing" in text_of(alices.get(place.list))
 
 
@@ -227,7 +227,7 @@ def test_it_shows_a_message_with_every_attempt(alices: Client, place: Place, rec
     for words in (
         "It answered 500.",
         "&lt;script&gt;alert(1)",
-        "Tried again",
+        "Next try",
         delivery.event_id,
         "&quot;agent&quot;:&quot;&lt;b&gt;&quot;",
     ):

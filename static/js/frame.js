@@ -119,6 +119,12 @@
   document.addEventListener("htmx:sendError", () => toast("No connection. Check your network and try again."));
   document.addEventListener("dialog:close", () => all("dialog[open]").forEach((dialog) => dialog.close()));
 
+  /* ---- on a phone the tabs are wider than the screen: the current one is in sight */
+  all(".tabs").forEach((tabs) => {
+    const current = tabs.querySelector("[aria-current]");
+    if (current) tabs.scrollLeft = current.offsetLeft - tabs.offsetLeft - (tabs.clientWidth - current.offsetWidth) / 2;
+  });
+
   /* ---- after a refused form: go to what has to be corrected */
   function focusFirstFault(within) {
     const fault = within.querySelector("[data-error-summary], [aria-invalid=true]");
