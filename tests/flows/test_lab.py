@@ -58,6 +58,7 @@ def test_it_counts_the_money_of_a_live_call_and_stops_at_zero(northside: Northsi
     talked, left = page.evaluate("[...document.querySelectorAll('[data-ticks]')].map(clock => clock.textContent)")
     assert 119 <= _seconds(talked) + _seconds(left) <= 121
     expect(page.get_by_text("Ah yes, at half past ten.")).to_be_visible()
+    expect(page.get_by_text("What is said on the call stands here.")).to_be_hidden()
 
     # The call outlives a reload, and is charged once when it is hung up.
     page.reload()
