@@ -44,6 +44,7 @@ KEPT_BYTES_MAX = 1024
 ERROR_CHARACTERS_MAX = 300
 FORGOTTEN_AFTER = timedelta(days=30)
 FORGOTTEN_AT_ONCE = 1000
+SENT_AGAIN_AT_ONCE = 1000
 
 USER_AGENT = "Wallet-Billing-Webhooks/1"
 _GONE = 410
@@ -81,6 +82,19 @@ def send_again(delivery: Delivery) -> None:
         raise EndpointDisabled
     Delivery.objects.filter(pk=delivery.pk).update(attempts=0, next_attempt_at=Now())
     wake("wallet.tasks.deliver_webhook", delivery.pk)
+
+
+def send_failed_again(endpoint: WebhookEndpoint) -> int:
+    """The same for what was given up, oldest first; answers how many. What is over SENT_AGAIN_AT_ONCE waits for the next call.
+
+    Raises: EndpointDisabled.
+    """
+    if not endpoint.is_active:
+        raise EndpointDisabled
+    failed = Delivery.objects.filter(endpoint=endpoint, next_attempt_at=None).exclude(delivered_at__isnull=False, last_error="")
+    ids = list(failed.order_by("pk").values_list("pk", flat=True)[:SENT_AGAIN_AT_ONCE])
+    # The sweep hands them out: a receiver that was away must not be run over when it is back.
+    return Delivery.objects.filter(pk__in=ids).update(attempts=0, next_attempt_at=Now())
 
 
 def message_of(event: OutgoingEvent) -> str:
