@@ -1,5 +1,6 @@
 """The Lab in a browser: a live call that counts the money, what happens at zero, and that trying costs nothing."""
 
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -54,7 +55,7 @@ def test_it_counts_the_money_of_a_live_call_and_stops_at_zero(northside: Northsi
     page.get_by_role("button", name="Start live call").dblclick()
     expect(page.locator("#time-left")).to_have_text("2:00")
     _running(page, seconds_ago=30)
-    expect(page.locator("#time-left")).to_have_text("1:20", timeout=20_000)
+    expect(page.locator("#time-left")).to_have_text(re.compile(r"1:[0-2]\d"), timeout=20_000)
     talked, left = page.evaluate("[...document.querySelectorAll('[data-ticks]')].map(clock => clock.textContent)")
     assert 119 <= _seconds(talked) + _seconds(left) <= 121
     expect(page.get_by_text("Ah yes, at half past ten.")).to_be_visible()
