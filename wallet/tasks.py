@@ -12,6 +12,7 @@ from wallet.models import PaymentLink
 from wallet.services import (
     automatic_charges,
     automatic_sending,
+    card_expiry,
     cards,
     charging_switch,
     checkout,
@@ -21,6 +22,7 @@ from wallet.services import (
     mailing,
     promotions,
     reconciliation,
+    seals,
     standing,
     webhook_endpoints,
 )
@@ -62,6 +64,11 @@ def reconcile_recent_payments() -> None:
 def reconcile_last_month() -> None:
     with _tried_again_later():
         reconciliation.reconcile_since(reconciliation.LOOK_BACK_FAR)
+
+
+@shared_task(acks_late=False, soft_time_limit=3300, time_limit=3500)
+def seal_days() -> None:
+    seals.seal_days()
 
 
 @shared_task(acks_late=False, soft_time_limit=3300, time_limit=3500)
@@ -120,6 +127,11 @@ def announce_standing(wallet_id: int) -> None:
 def detach_card(card_id: int) -> None:
     with _tried_again_later():
         cards.detach_removed_card(card_id)
+
+
+@shared_task
+def tell_of_expiring_cards() -> None:
+    card_expiry.tell_of_expiring_cards()
 
 
 @shared_task

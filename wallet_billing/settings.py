@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from celery.schedules import crontab
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 from kombu import Exchange, Queue
@@ -104,7 +105,7 @@ for _database in DATABASES.values():
 # The app's statements are short; the owner's migrations may take their time.
 DATABASES["default"]["OPTIONS"]["options"] += " -c statement_timeout=60s"
 # Rows here are added and never changed or removed: manage.py prepare_database withholds UPDATE and DELETE from the app's role.
-APPEND_ONLY_TABLES = ["wallet_transfer", "usage_event", "workspaces_auditentry"]
+APPEND_ONLY_TABLES = ["wallet_transfer", "usage_event", "workspaces_auditentry", "wallet_seal", "wallet_dayseal"]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # ---------------------------------------------------------------- Redis and Celery
@@ -144,6 +145,10 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "settle-lab-calls": {"task": "usage.tasks.settle_lab_calls", "schedule": 15.0, "options": {"expires": 15.0}},
     "reconcile-with-stripe": {"task": "wallet.tasks.reconcile_recent_payments", "schedule": 3600.0},
     "tidy-webhooks": {"task": "wallet.tasks.tidy_webhooks", "schedule": 3600.0},
+    "tell-of-spikes": {"task": "billing.tasks.tell_of_spikes", "schedule": 15 * 60.0, "options": {"expires": 15 * 60.0}},
+    # At a time of day, not after so many hours: a beat that is started anew every day would never come to it.
+    "tell-of-expiring-cards": {"task": "wallet.tasks.tell_of_expiring_cards", "schedule": crontab(hour="8", minute="0")},
+    "seal-days": {"task": "wallet.tasks.seal_days", "schedule": 3600.0},
     "reconcile-last-month": {"task": "wallet.tasks.reconcile_last_month", "schedule": 24 * 3600.0},
 }
 
@@ -167,6 +172,11 @@ if STRIPE_LIVE and not SERVED_OVER_HTTPS:
 
 # ---------------------------------------------------------------- outgoing webhooks
 WEBHOOKS_ALLOW_PRIVATE_TARGETS = environment.flag("WEBHOOKS_ALLOW_PRIVATE_TARGETS")
+
+# ---------------------------------------------------------------- connectors: each is switched on by its secret
+TWILIO_AUTH_TOKENS = environment.items("TWILIO_AUTH_TOKEN")
+VAPI_WEBHOOK_SECRETS = environment.items("VAPI_WEBHOOK_SECRET")
+RETELL_API_KEYS = environment.items("RETELL_API_KEY")
 
 # ---------------------------------------------------------------- people
 AUTH_USER_MODEL = "workspaces.User"

@@ -16,9 +16,10 @@ from django.db.models import Sum
 from django.db.models.functions import Coalesce
 from django.utils.module_loading import module_has_submodule
 
-from wallet import book_queries
+from wallet import book_queries, seal_queries
 from wallet.models import Account, Wallet
 from wallet.money import format_exact
+from wallet.services.seals import first_broken_day
 
 BATCH_ROWS = 200_000
 """About how many transfers one snapshot covers: a second or two, in constant memory. A book is never split."""
@@ -145,6 +146,16 @@ CHECKS = [
             "given part": "moves {amount_micros} of given credit, and should count all of it as given, not {promotion_micros}",
         },
     ),
+    Check(
+        name="seals",
+        proves="no row of a day that was sealed was changed or taken away since",
+        statement=seal_queries.BROKEN_SEALS,
+        words={
+            "seal missing": "should have the seal {expected_number}, and the next one there is, {number}, does not follow the one before it",
+            "seal changed": "has the seal {number} of {day}, which is not what it was when it was made",
+            "rows changed": "has rows from {first_seq} to {through_seq} that are not what they were when the seal {number} of {day} was made",
+        },
+    ),
 ]
 
 
@@ -227,6 +238,8 @@ def check_books(
             _count(outcome, wallets)
         done += wallets.rows
     outcome.faults += _out_of_balance(outcome)
+    if only is None:
+        outcome.faults += _broken_day_chain()
     return outcome
 
 
@@ -295,6 +308,13 @@ def _count(outcome: Outcome, wallets: WalletRange) -> None:
         account = (row["currency"], row["account"])
         outcome.accounts[account] = outcome.accounts.get(account, 0) + int(row["net_micros"])
         outcome.transfers += int(row["transfers"])
+
+
+def _broken_day_chain() -> Iterator[Fault]:
+    """Each day's seal is over its books' seals and the day before."""
+    day = first_broken_day()
+    if day is not None:
+        yield Fault("day seals", None, None, f"of all books has a seal of {day} that is not what it was when it was made")
 
 
 def _out_of_balance(outcome: Outcome) -> Iterator[Fault]:

@@ -1,0 +1,68 @@
+"""Seals each day's books once the day is over, in UTC. Safe to run at any time, twice, and by two at once."""
+
+from datetime import UTC, date, datetime, time, timedelta
+
+import structlog
+from django.db import connection, transaction
+from django.utils import timezone
+
+from wallet import seal_queries
+from wallet.models import DaySeal
+
+logger = structlog.get_logger(__name__)
+
+WALLETS_AT_ONCE = 500
+ROUNDS_MAX = 100_000
+SEALED_AFTER = timedelta(minutes=10)
+"""How long after its end a day is sealed. What is booked later still falls under the next day's seal, by its seq."""
+
+
+def seal_days() -> list[DaySeal]:
+    """Seal every day that is over and has no seal yet, oldest first; answers the new seals of whole days.
+
+    Where nothing was ever sealed, yesterday's seal covers all that came before.
+    """
+    last_day = (timezone.now() - SEALED_AFTER).astimezone(UTC).date() - timedelta(days=1)
+    newest = DaySeal.objects.order_by("-day").first()
+    day = newest.day + timedelta(days=1) if newest else last_day
+    sealed = []
+    while day <= last_day:
+        sealed.append(seal_day(day))
+        day += timedelta(days=1)
+    return sealed
+
+
+def seal_day(day: date) -> DaySeal:
+    """Seal what was booked up to the end of that day, and the day itself. Idempotent by: the day.
+
+    The digest is logged: kept elsewhere too, it proves that nobody has rewritten the seals themselves.
+    """
+    until = datetime.combine(day + timedelta(days=1), time(), tzinfo=UTC)
+    for _ in range(ROUNDS_MAX):
+        if not _seal_round(day, until=until):
+            break
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(seal_queries.SEAL_DAY, {"day": day})
+    sealed = DaySeal.objects.get(day=day)
+    logger.info("day_sealed", day=str(day), digest=bytes(sealed.chain_sha256).hex(), seals=sealed.seals, transfers=sealed.transfers)
+    return sealed
+
+
+def first_broken_day() -> date | None:
+    """The first day whose seal is not that of its books' seals and of the day before; None where all are."""
+    with connection.cursor() as cursor:
+        cursor.execute(seal_queries.DAY_CHAIN)
+        row = cursor.fetchone()
+    return row[0] if row else None
+
+
+def _seal_round(day: date, *, until: datetime) -> bool:
+    """One seal for every wallet that has rows to seal, some hundred at a time; whether there may be more."""
+    after, found = 0, False
+    while True:
+        with connection.cursor() as cursor:
+            cursor.execute(seal_queries.SEAL_STRETCHES, {"day": day, "until": until, "after": after, "wallets": WALLETS_AT_ONCE})
+            sealed = [wallet_id for (wallet_id,) in cursor.fetchall()]
+        if not sealed:
+            return found
+        after, found = max(sealed), True
