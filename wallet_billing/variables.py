@@ -17,7 +17,11 @@ class Variable:
 
 
 VARIABLES = (
-    Variable("SECRET_KEY", "Signs sessions and payment links. At least 50 random characters.", "$(openssl rand -base64 48)"),
+    Variable(
+        "SECRET_KEY",
+        "Signs sessions and payment links, and seals the secrets of webhooks. At least 50 random characters.",
+        "$(openssl rand -base64 48)",
+    ),
     Variable("SECRET_KEY_FALLBACKS", "Earlier values of SECRET_KEY, comma-separated, while it is being rotated.", "old-key", ""),
     Variable(
         "SITE_URL",
