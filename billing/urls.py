@@ -3,7 +3,7 @@
 from django.urls import include, path
 
 from billing.api_reference import api_reference
-from billing.views import add_balance, automatic, cards, history, links, overview, public, receipts, top_ups, webhooks, workspaces
+from billing.views import add_balance, automatic, cards, emails, history, links, overview, public, receipts, top_ups, webhooks, workspaces
 
 app_name = "billing"
 
@@ -25,6 +25,8 @@ of_one_workspace = [
     path("settings/billing/cards/<int:card_id>/default", cards.make_default, name="make_default_card"),
     path("settings/billing/cards/<int:card_id>/backup", cards.make_backup, name="make_backup_card"),
     path("settings/billing/cards/<int:card_id>/remove", cards.remove, name="remove_card"),
+    path("settings/billing/e-mails", emails.emails, name="emails"),
+    path("settings/billing/e-mails/low-balance", emails.low_balance, name="low_balance"),
     path("settings/webhooks", webhooks.endpoints, name="webhook_endpoints"),
     path("settings/webhooks/new", webhooks.new_endpoint, name="new_webhook_endpoint"),
     path("settings/webhooks/<int:endpoint_id>", webhooks.endpoint, name="webhook_endpoint"),

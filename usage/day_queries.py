@@ -1,5 +1,7 @@
-"""What pages read of the sums of each day. Every query starts from one wallet and a range of days; nothing here scans events."""
+"""What pages, and what watches over use, read of the sums of each day, by wallet and a range of days; nothing here scans events."""
 
+from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -43,3 +45,18 @@ def spent_by_day(wallet: Wallet, *, since: date, until: date) -> dict[date, int]
     """What the days in [since, until) cost, in micros, where anything was charged; late uses left out, as they tell of other days."""
     days = UsageDay.objects.filter(wallet=wallet, day__gte=since, day__lt=until, is_late=False, amount_micros__gt=0)
     return dict(days.values_list("day").annotate(sum=Sum("amount_micros")).order_by("day"))
+
+
+def wallets_used(*, since: date, until: date) -> list[int]:
+    """The wallets that were charged anything on the days in [since, until)."""
+    days = UsageDay.objects.filter(day__gte=since, day__lt=until, is_late=False, amount_micros__gt=0)
+    return list(days.values_list("wallet_id", flat=True).distinct().order_by("wallet_id"))
+
+
+def spent_by_wallet(wallet_ids: Sequence[int], *, since: date, until: date) -> dict[int, dict[date, int]]:
+    """spent_by_day of each of these wallets, in one query."""
+    days = UsageDay.objects.filter(wallet_id__in=wallet_ids, day__gte=since, day__lt=until, is_late=False, amount_micros__gt=0)
+    spent: dict[int, dict[date, int]] = defaultdict(dict)
+    for wallet_id, day, micros in days.values_list("wallet_id", "day").annotate(sum=Sum("amount_micros")).order_by():
+        spent[wallet_id][day] = micros
+    return spent

@@ -3,6 +3,7 @@
 from datetime import date
 
 from django.db.models.functions import Now
+from django.utils import timezone
 
 from wallet.errors import NothingToTell
 from wallet.models import AutomaticPayments, Notice, Wallet
@@ -39,12 +40,12 @@ def calls_paused(notice: Notice) -> Context:
 
 def usage_spike(notice: Notice) -> Context:
     """Reference: the day of the workspace's zone. Facts: what it cost when it was told, and what is usual, in micros."""
-    wallet = wallet_of(notice)
+    wallet, day = wallet_of(notice), date.fromisoformat(notice.reference)
     return _context(wallet) | {
-        "day": day_in_words(date.fromisoformat(notice.reference)),
+        "day": day_in_words(day),
+        "goes_on": day == timezone.now().astimezone(wallet.workspace.zone).date(),
         "spent": format_money(notice.facts["spent_micros"], currency=wallet.currency),
         "usual": format_money(notice.facts["usual_micros"], currency=wallet.currency),
-        "times": notice.facts["spent_micros"] // max(notice.facts["usual_micros"], 1),
         "button": "See what was used",
         "button_url": page_url(wallet.workspace, "billing"),
     }

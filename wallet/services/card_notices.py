@@ -12,8 +12,7 @@ def card_expiring(notice: Notice) -> Context:
     """Reference: `expiry_reference` of a card that is default or backup."""
     card = _card(notice)
     _check_in_use(card, is_as_told=expiry_reference(card) == notice.reference)
-    last_day = date(card.expiry_year, card.expiry_month, monthrange(card.expiry_year, card.expiry_month)[1])
-    return _context(card) | {"last_day": day_in_words(last_day)}
+    return _context(card) | {"last_day": day_in_words(last_day_of(card))}
 
 
 def card_expired(notice: Notice) -> Context:
@@ -28,6 +27,11 @@ def card_renewed(notice: Notice) -> Context:
     card = _card(notice)
     _check_in_use(card, is_as_told=renewal_reference(card) == notice.reference)
     return _context(card)
+
+
+def last_day_of(card: Card) -> date:
+    """A card is good to the end of its last month."""
+    return date(card.expiry_year, card.expiry_month, monthrange(card.expiry_year, card.expiry_month)[1])
 
 
 def expiry_reference(card: Card) -> str:

@@ -36,5 +36,6 @@ def notice_context(notice: Notice) -> Context:
         "operator": settings.OPERATOR_NAME,
         "support": settings.SUPPORT_EMAIL,
         "billing_url": page_url(workspace, "billing"),
+        "emails_url": page_url(workspace, "emails"),
         **_BY_KIND[Kind(notice.kind)](notice),
     }
