@@ -15,7 +15,7 @@ from wallet.errors import RuleInvalid
 from wallet.models import AutomaticPayments, Card, Wallet
 from wallet.money import MoneyError, currency_of, format_money, parse_amount, symbol
 from wallet.queries import kept_cards
-from wallet.services.automatic_payments import charge_on_saving
+from wallet.services.automatic_payments import charge_on_saving, stands_already
 
 AMOUNT, TARGET = "amount", "target"
 CONSENT_MAX = 1_000
@@ -173,10 +173,11 @@ class Agreement:
     sentence: str
     charge: int | Cap | None
     obstacle: Said | None = None
+    changes_nothing: bool = False
 
     @property
     def charge_micros(self) -> int | None:
-        return None if isinstance(self.charge, Cap) or self.obstacle else self.charge
+        return None if isinstance(self.charge, Cap) or self.obstacle or self.changes_nothing else self.charge
 
     @property
     def is_capped(self) -> bool:
@@ -194,9 +195,16 @@ class Agreement:
         return announced is not None and (self.terms.target_micros is not None or self.charge_micros <= announced)
 
 
-def agreement_on(form: AutomaticPaymentsForm) -> Agreement:
+def agreement_on(form: AutomaticPaymentsForm, rule: AutomaticPayments | None) -> Agreement:
     """What saving this form, which is valid, would mean now."""
     terms, card = form.terms, form.cleaned_data["card"]
     sentence = consent_sentence(terms, card_label=card.label, currency=form.wallet.currency)
     charge = charge_on_saving(form.wallet, terms=terms)
-    return Agreement(terms=terms, card=card, sentence=sentence, charge=charge, obstacle=obstacle_to(form.wallet) if charge else None)
+    return Agreement(
+        terms=terms,
+        card=card,
+        sentence=sentence,
+        charge=charge,
+        obstacle=obstacle_to(form.wallet) if charge else None,
+        changes_nothing=rule is not None and stands_already(rule, terms=terms, card=card, consent_text=sentence),
+    )

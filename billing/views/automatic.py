@@ -91,7 +91,8 @@ def _save(request: WorkspaceRequest, wallet: Wallet) -> HttpResponse:
     form = AutomaticPaymentsForm(request.POST, wallet=wallet)
     if not form.is_valid():
         return _show(request, form, status=422)
-    rule, agreed = _rule(wallet), agreement_on(form)
+    rule = _rule(wallet)
+    agreed = agreement_on(form, rule)
     if form.cleaned_data["standing"] != standing_of(rule):
         if rule is not None and rule.is_active and rule.terms == agreed.terms and rule.consent_text == agreed.sentence:
             # The second click, or the other tab, of a form that was saved.
@@ -142,7 +143,7 @@ def _agreement_context(request: WorkspaceRequest, form: AutomaticPaymentsForm) -
     """The sentence and the charge of now, for a form that is valid; otherwise its faults."""
     if not form.is_valid():
         return {"form": form, "wallet": form.wallet}
-    agreed = agreement_on(form)
+    agreed = agreement_on(form, _rule(form.wallet))
     each_micros = agreed.terms.amount_micros
     burn = burn_per_day(form.wallet, zone=request.workspace.zone) if each_micros else None
     return {

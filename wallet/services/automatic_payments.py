@@ -37,7 +37,7 @@ def switch_on(wallet: Wallet, *, terms: Terms, card: Card, consent_text: str, co
     if card.wallet_id != locked.pk:
         raise CardUnusable("This card was removed. Choose another card, or connect one.")
     rule = AutomaticPayments.objects.filter(wallet=locked).first()
-    if rule is not None and _stands(rule, terms=terms, card=card):
+    if rule is not None and stands_already(rule, terms=terms, card=card, consent_text=consent_text):
         return Switched(rule, None)
     set_default_card(card)
     rule = _agreed(locked, rule, terms=terms, consent_text=consent_text, consented_by=consented_by)
@@ -84,9 +84,12 @@ def charge_on_saving(wallet: Wallet, *, terms: Terms) -> int | Cap | None:
     return size_charge(terms, expected_micros=expected, charged=charged, currency=wallet.currency)
 
 
-def _stands(rule: AutomaticPayments, *, terms: Terms, card: Card) -> bool:
+def stands_already(rule: AutomaticPayments, *, terms: Terms, card: Card, consent_text: str) -> bool:
+    """Whether the rule is in force just so, with nothing amiss: then saving it again changes nothing and charges nothing."""
     card.refresh_from_db()
-    return rule.is_active and rule.suspended_at is None and rule.terms == terms and card.is_default and card.refused_at is None
+    is_charged_first = card.is_default and card.refused_at is None
+    goes_well = rule.is_active and rule.suspended_at is None and rule.failures == 0 and rule.confirmation_link_id is None
+    return goes_well and is_charged_first and rule.terms == terms and rule.consent_text == consent_text
 
 
 def _agreed(wallet: Wallet, rule: AutomaticPayments | None, *, terms: Terms, consent_text: str, consented_by: User) -> AutomaticPayments:

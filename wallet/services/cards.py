@@ -1,6 +1,7 @@
 """Saved cards: kept after consent, given a role, removed. The wallet's row lock guards the roles."""
 
 from django.db import transaction
+from django.db.models import Q
 from django.db.models.functions import Now
 
 from wallet import stripe_gateway
@@ -46,8 +47,11 @@ def _take_over_role(wallet: Wallet, card: Card) -> None:
         card.is_default, card.is_backup = same.is_default, same.is_backup
         _mark_removed(same)
     else:
-        # A default that the bank refused for good gives way: nobody connects a card to have the dead one charged.
-        kept.filter(is_default=True, refused_at__isnull=False).update(is_default=False)
+        # A default that the bank declined, or asks about, gives way: nobody connects a card to have that one charged again.
+        rule = AutomaticPayments.objects.filter(wallet=wallet, is_active=True)
+        is_stuck = rule.filter(Q(failures__gt=0) | Q(confirmation_link__isnull=False)).exists()
+        declined = kept.filter(is_default=True) if is_stuck else kept.filter(is_default=True, refused_at__isnull=False)
+        declined.update(is_default=False)
         card.is_default = not kept.filter(is_default=True).exists()
     card.save(update_fields=["is_default", "is_backup"])
     lift_suspension(wallet)
