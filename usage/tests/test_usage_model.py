@@ -1,4 +1,4 @@
-"""Whatever is paid, given, held, captured, reported, repeated and replayed, in whatever order: the wallet is as plain Python says."""
+"""Whatever is paid, posted, given, held, captured, reported, repeated, replayed, in whatever order: the wallet is as plain Python says."""
 
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -20,12 +20,13 @@ from usage.services.ingestion import Reporter, Taken, take_events
 from usage.services.kept_aside import replay_kept_event
 from usage.services.prices import Terms, current_prices, open_default_card, publish_rates
 from usage.tests.stage import CENT, LONG_AGO, US
-from wallet.errors import AlreadyResolved, HoldExpired
-from wallet.models import Hold, Promotion, TopUp, Transfer, Wallet
+from wallet.errors import AlreadyResolved, HoldExpired, IdempotencyConflict
+from wallet.ledger import post
+from wallet.models import Account, Hold, Promotion, TopUp, Transfer, Wallet
 from wallet.services.holds import expire_due_holds, release_hold
 from wallet.services.promotions import expire_promotion
 from wallet.tests.books import assert_books_balance
-from wallet.tests.builders import make_wallet, paid_top_up, promotion_of, refund_of
+from wallet.tests.builders import adjustment, entry, make_wallet, paid_top_up, promotion_of, refund_of
 
 OVERDRAFT = 50 * CENT
 MINUTE, CALL_IN, FAX = 60 * CENT, CENT // 2, 3 * CENT
@@ -33,7 +34,7 @@ PAST = timedelta(days=2)
 
 Kept = tuple[str, str, int, str]
 """Key, meter and quantity of an event that is kept aside, and the hold that it names."""
-Direction = Literal["call_out", "call_in"]
+Holdable = Literal["call_out", "call_in", "ai_task"]
 KEYS = st.sampled_from(["a", "b", "c", "d", "e"])
 SECONDS = st.sampled_from([0, 1, 30, 60, 61, 119, 240])
 REPORTS = st.tuples(KEYS, st.sampled_from(["call_out", "call_in", "ai_task", "fax"]), SECONDS)
@@ -49,9 +50,15 @@ def price(meter: str, quantity: int, *, used: int = 0) -> int:
     return quantity * (CALL_IN if meter == "call_in" else FAX)
 
 
-def buys(meter: Direction, micros: int) -> int:
-    """How many seconds the money pays for."""
-    return max(0, micros) // MINUTE * 60 if meter == "call_out" else max(0, micros) // CALL_IN
+def buys(meter: Holdable, micros: int, *, used: int = 0) -> int:
+    """How many seconds, or tasks, the money pays for."""
+    micros = max(0, micros)
+    if meter == "call_out":
+        return micros // MINUTE * 60
+    if meter == "call_in":
+        return micros // CALL_IN
+    dear = min(max(0, 10 - used), micros // (5 * CENT))
+    return dear if used + dear < 10 else dear + (micros - dear * 5 * CENT) // (2 * CENT)
 
 
 @dataclass
@@ -59,13 +66,16 @@ class Held:
     """A hold, as the model knows it."""
 
     row: Hold
-    meter: Direction
+    meter: Holdable
     quantity: int
     amount: int
     placed: int
+    used: int
+    """Tasks of the month when it was placed: what its tiers are counted from for as long as it is open."""
     status: str = "open"
     charged: bool = False
     captured: int | None = None
+    cost: int = 0
 
 
 @dataclass
@@ -89,6 +99,7 @@ class Model:
     has_grace: bool = True
     faxes: bool = False
     given: list[Given] = field(default_factory=list)
+    fixed: dict[str, int] = field(default_factory=dict)
     charged: dict[str, tuple[str, int]] = field(default_factory=dict)
     kept: set[Kept] = field(default_factory=set)
 
@@ -117,13 +128,17 @@ class Model:
         if self.depleted is None:
             self.depleted = self.tick
 
-    def charge(self, amount: int) -> None:
+    def use(self, meter: str, quantity: int) -> int:
+        """A use, at its price: given credit first, soonest to expire first."""
+        amount = price(meter, quantity, used=self.tasks)
+        self.tasks += quantity if meter == "ai_task" else 0
         left = amount
         for one in self.given:
             part = min(left, one.left)
             one.left -= part
             left -= part
         self.move(-amount)
+        return amount
 
     def give_back(self, hold: Held, status: str) -> None:
         hold.status = status
@@ -174,6 +189,24 @@ class UsageMachine(RuleBasedStateMachine):
         self.model.move(cents * CENT)
         return paid_top_up(self.wallet, cents * CENT)
 
+    @rule(cents=st.integers(-200, 200).filter(bool), key=KEYS)
+    def put_right(self, cents: int, key: str) -> None:
+        """The operator posts an adjustment, either way; the same key again is the same row, or is refused."""
+        self.next()
+        out = {"debit": Account.WALLET, "credit": Account.ADJUSTMENTS}
+        name, amount = f"fix-{key}", abs(cents) * CENT
+        posted = adjustment(amount, key=name) if cents > 0 else entry(amount, key=name, kind="adjustment", **out)
+        try:
+            with transaction.atomic():
+                post(self.wallet.pk, [posted])
+        except IdempotencyConflict:
+            assert self.model.fixed[key] != cents
+            return
+        if key not in self.model.fixed:
+            self.model.fixed[key] = cents
+            self.model.move(cents * CENT)
+        assert self.model.fixed[key] == cents
+
     @rule(top_up=top_ups, part=st.integers(1, 4))
     def refund(self, top_up: TopUp, part: int) -> None:
         """Decided at Stripe, so it is taken though the money is spent or held."""
@@ -206,11 +239,17 @@ class UsageMachine(RuleBasedStateMachine):
 
     # ---------------------------------------------------------------- holds
 
-    @rule(target=holds, meter=st.sampled_from(["call_out", "call_in"]), expected=st.sampled_from([None, 1, 60, 150]))
-    def hold(self, meter: Direction, expected: int | None) -> Any:
+    @rule(
+        target=holds,
+        meter=st.sampled_from(["call_out", "call_in", "ai_task"]),
+        expected=st.sampled_from([None, 1, 9, 60, 150]),
+    )
+    def hold(self, meter: Holdable, expected: int | None) -> Any:
+        """A call gets what the money buys of it, a task is held for whole or not at all."""
         number, model = self.next(), self.model
-        bought, in_grace = buys(meter, model.available), False
-        if bought < 1 and meter == "call_in" and not model.is_paused:
+        wanted = expected or 1 if meter == "ai_task" else 1
+        bought, in_grace = buys(meter, model.available, used=model.tasks), False
+        if bought < wanted and meter == "call_in" and not model.is_paused:
             bought, in_grace = buys(meter, model.available + OVERDRAFT), True
         known = current_prices().meter(meter)
         assert known is not None
@@ -219,35 +258,41 @@ class UsageMachine(RuleBasedStateMachine):
             with transaction.atomic():
                 held = hold_for_use(self.wallet.pk, request, idempotency_key=f"hold-{number}")
         except NotAllowed:
-            assert bought < 1
+            assert bought < wanted
             return multiple()
-        assert bought >= 1
+        assert bought >= wanted
         assert held.hold is not None
         if in_grace:
             model.run_out()
-        quantity = min(bought, 4 * 3600, expected or 600)
-        model.held += price(meter, quantity)
-        assert hold_for_use(self.wallet.pk, request, idempotency_key=f"hold-{number}").hold == held.hold, "Asked again, it is the same."
-        return Held(held.hold, meter, quantity, price(meter, quantity), placed=model.tick + 1)
+        quantity = wanted if meter == "ai_task" else min(bought, 4 * 3600, expected or 600)
+        amount = price(meter, quantity, used=model.tasks)
+        assert (held.hold.amount_micros, hold_for_use(self.wallet.pk, request, idempotency_key=f"hold-{number}").hold) == (
+            amount,
+            held.hold,
+        )
+        model.held += amount
+        return Held(held.hold, meter, quantity, amount, placed=model.tick + 1, used=model.tasks)
 
     @rule(hold=holds, by=st.sampled_from([1, 60, 600]))
     def extend(self, hold: Held, by: int) -> None:
         self.next()
         model = self.model
         floor = -OVERDRAFT if hold.meter == "call_in" and not model.is_paused else 0
-        bought = min(buys(hold.meter, hold.amount + model.available - floor), hold.quantity + 4 * 3600)
+        most = hold.quantity + (10**9 if hold.meter == "ai_task" else 4 * 3600)
+        bought = min(buys(hold.meter, hold.amount + model.available - floor, used=hold.used), most)
+        least = hold.quantity + (by if hold.meter == "ai_task" else 1)
         try:
             with transaction.atomic():
                 extend_use(self.wallet.pk, hold.row.id, by_quantity=by)
         except (AlreadyResolved, HoldExpired):
             assert hold.status != "open"
         except NotAllowed:
-            assert bought <= hold.quantity
+            assert bought < least
         else:
             assert hold.status == "open"
+            assert bought >= least
             quantity = min(bought, hold.quantity + by)
-            assert quantity > hold.quantity
-            more = max(0, price(hold.meter, quantity) - hold.amount)
+            more = max(0, price(hold.meter, quantity, used=hold.used) - hold.amount)
             if model.available < more:
                 model.run_out()
             model.held += more
@@ -263,11 +308,10 @@ class UsageMachine(RuleBasedStateMachine):
             assert hold.charged or hold.status == "released"
             assert hold.captured != seconds
             return
-        assert captured.amount_micros == price(hold.meter, seconds)
         if not hold.charged:
             self.charge_under(hold, seconds)
             hold.captured = seconds
-        assert hold.captured == seconds
+        assert (captured.amount_micros, seconds) == (hold.cost, hold.captured)
 
     @rule(hold=holds, seconds=SECONDS)
     def capture_by_event(self, hold: Held, seconds: int) -> None:
@@ -282,7 +326,7 @@ class UsageMachine(RuleBasedStateMachine):
 
     def charge_under(self, hold: Held, seconds: int) -> None:
         hold.charged = True
-        self.model.charge(price(hold.meter, seconds))
+        hold.cost = self.model.use(hold.meter, seconds)
         if hold.status == "open":
             self.model.give_back(hold, "captured")
 
@@ -332,20 +376,23 @@ class UsageMachine(RuleBasedStateMachine):
             model.kept.add((key, meter, quantity, ""))
             return Taken.KEPT_ASIDE
         model.charged[key] = (meter, quantity)
-        model.charge(price(meter, quantity, used=model.tasks))
-        model.tasks += quantity if meter == "ai_task" else 0
+        model.use(meter, quantity)
         return Taken.CHARGED
 
     @rule()
     def mend(self) -> None:
-        """The operator sets the missing meter up, and replays everything that was kept."""
+        """The operator sets the missing meter up."""
+        if self.model.faxes:
+            return
+        self.model.faxes = True
+        Meter.objects.create(key="fax", name="Faxes", unit="page", kind="message_out")
+        publish_rates(open_default_card("usd", name="Standard USD"), terms=[Terms(meter="fax", price_micros=FAX)], valid_from=LONG_AGO)
+
+    @rule(count=st.integers(1, 5))
+    def replay(self, count: int) -> None:
+        """The operator has what is kept aside taken again, mended or not: what cannot be charged stays."""
         self.next()
-        if not self.model.faxes:
-            self.model.faxes = True
-            Meter.objects.create(key="fax", name="Faxes", unit="page", kind="message_out")
-            card = open_default_card("usd", name="Standard USD")
-            publish_rates(card, terms=[Terms(meter="fax", price_micros=FAX)], valid_from=LONG_AGO)
-        for kept in KeptEvent.objects.filter(status="kept").order_by("pk"):
+        for kept in KeptEvent.objects.filter(status="kept").order_by("pk")[:count]:
             (one,) = [one for one in self.model.kept if kept.body == made_here(self.event(*one[:3], hold=one[3])).body.decode()]
             taken = Taken.KEPT_ASIDE if one[3] else self.expected(*one[:3])
             assert replay_kept_event(kept.pk).outcome.taken is taken
