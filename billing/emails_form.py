@@ -21,6 +21,7 @@ _WORDS = {
     Kind.CARD_EXPIRED: "The card can't be charged any more.",
     Kind.CARD_RENEWED: "Nothing to do: the new number is known already.",
     Kind.USAGE_SPIKE: "A day costs more than three times what is usual.",
+    Kind.WEBHOOK_OFF: "An endpoint took nothing for days, or said that it is gone.",
 }
 """What each is told for, in the order of the page."""
 

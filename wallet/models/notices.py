@@ -25,6 +25,7 @@ class Notice(models.Model):
         BALANCE_USED_UP = "balance_used_up", "Balance used up"
         CALLS_PAUSED = "calls_paused", "All calls paused"
         USAGE_SPIKE = "usage_spike", "Unusual day"
+        WEBHOOK_OFF = "webhook_off", "Webhook switched off"
 
     wallet = models.ForeignKey(Wallet, on_delete=models.PROTECT, related_name="notices")
     kind = models.CharField(max_length=40, choices=Kind)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from django.conf import settings
 
 from wallet.models import Notice
-from wallet.services import balance_notices, card_notices, payment_notices
+from wallet.services import balance_notices, card_notices, payment_notices, webhook_notices
 from wallet.services.notice_words import Context, page_url
 from workspaces.models import Workspace
 
@@ -25,6 +25,7 @@ _BY_KIND: dict[Notice.Kind, Callable[[Notice], Context]] = {
     Kind.BALANCE_USED_UP: balance_notices.balance_used_up,
     Kind.CALLS_PAUSED: balance_notices.calls_paused,
     Kind.USAGE_SPIKE: balance_notices.usage_spike,
+    Kind.WEBHOOK_OFF: webhook_notices.webhook_off,
 }
 
 

@@ -1,6 +1,6 @@
 """Endpoints for outgoing webhooks: made, changed, switched off and on, removed, and their secrets. Sends nothing itself."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -11,12 +11,15 @@ from django.utils import timezone
 
 from wallet.alerts import alert
 from wallet.errors import EndpointDisabled, SecretLost, TargetRefused, TargetSilent, TooManyEndpoints
-from wallet.models import Delivery, EventType, WebhookEndpoint
+from wallet.models import Delivery, EventType, Notice, Wallet, WebhookEndpoint
 from wallet.outgoing_targets import addresses_of, read_target
+from wallet.services.notices import notify_admins
 from wallet.services.outgoing import announce_test
 from wallet.services.signing_secrets import new_secret, reseal, seal, unseal
+from wallet.services.webhook_notices import off_reference
 from workspaces import locking
 from workspaces.models import User, Workspace
+from workspaces.services import audit
 
 ENDPOINTS_MAX = 10
 """Of one workspace, and of the platform."""
@@ -56,6 +59,7 @@ def add_endpoint(
             secret_sealed=seal(secret),
             created_by=created_by,
         )
+        _record("added", endpoint, after=_described(endpoint))
     return NewEndpoint(endpoint, secret)
 
 
@@ -64,8 +68,11 @@ def change_endpoint(endpoint: WebhookEndpoint, *, url: str, description: str, ev
     if url != endpoint.url:
         check_url(url)
         endpoint.quiet_until = None
+    before = _described(endpoint)
     endpoint.url, endpoint.description, endpoint.event_types = url, description, sorted(event_types)
-    endpoint.save(update_fields=["url", "description", "event_types", "quiet_until"])
+    with transaction.atomic():
+        endpoint.save(update_fields=["url", "description", "event_types", "quiet_until"])
+        _record("changed", endpoint, before=before, after=_described(endpoint))
 
 
 def check_url(url: str) -> None:
@@ -77,9 +84,12 @@ def check_url(url: str) -> None:
         raise TargetRefused(str(error)) from None
 
 
+@transaction.atomic
 def reveal_secret(endpoint: WebhookEndpoint) -> str:
-    """The secret that signs now. Raises: SecretLost."""
-    return unseal(endpoint.secret_sealed)
+    """The secret that signs now, for a person to see. Raises: SecretLost."""
+    secret = unseal(endpoint.secret_sealed)
+    _record("secret_revealed", endpoint)
+    return secret
 
 
 @transaction.atomic
@@ -94,6 +104,7 @@ def rotate_secret(endpoint: WebhookEndpoint, *, old_signs_on: bool = True) -> st
     locked.previous_secret_until = timezone.now() + OLD_SECRET_SIGNS_FOR if old_signs_on else None
     locked.secret_sealed = seal(secret)
     locked.save(update_fields=["secret_sealed", "previous_secret_sealed", "previous_secret_until"])
+    _record("secret_rotated", locked, after={"old_signs_on": old_signs_on})
     return secret
 
 
@@ -114,27 +125,38 @@ def send_test(endpoint: WebhookEndpoint) -> Delivery:
 
 
 def switch_off(endpoint: WebhookEndpoint, *, reason: WebhookEndpoint.DisabledReason = Reason.SWITCHED_OFF) -> bool:
-    """Nothing is sent any more, and what waits is given up; True where this call did it."""
-    switched = WebhookEndpoint.objects.filter(pk=endpoint.pk, disabled_at=None, removed_at=None).update(
-        disabled_at=Now(), disabled_reason=reason
-    )
-    if switched:
-        _give_up_what_waits(endpoint)
-    return bool(switched)
+    """Nothing is sent any more, and what waits is given up; True where this call did it.
+
+    Owner and admins hear of it by e-mail, unless it was one of them.
+    """
+    with transaction.atomic():
+        now = timezone.now()
+        standing = WebhookEndpoint.objects.filter(pk=endpoint.pk, disabled_at=None, removed_at=None)
+        if not standing.update(disabled_at=now, disabled_reason=reason):
+            return False
+        _record("switched_off", endpoint, after={"reason": str(reason)})
+        # Without a wallet there is no book of mails either: the page alone says it.
+        wallet = Wallet.objects.filter(pk=endpoint.workspace_id).first() if endpoint.workspace_id else None
+        if wallet is not None and reason != Reason.SWITCHED_OFF:
+            notify_admins(wallet.pk, kind=Notice.Kind.WEBHOOK_OFF, reference=off_reference(endpoint.pk, now))
+    _give_up_what_waits(endpoint)
+    return True
 
 
 def switch_on(endpoint: WebhookEndpoint) -> None:
     """What happens from now on is sent again, and the failures of before are forgotten."""
-    WebhookEndpoint.objects.filter(pk=endpoint.pk, removed_at=None).update(
-        disabled_at=None, disabled_reason="", failing_since=None, failures=0, quiet_until=None
-    )
+    off = WebhookEndpoint.objects.filter(pk=endpoint.pk, removed_at=None, disabled_at__isnull=False)
+    with transaction.atomic():
+        if off.update(disabled_at=None, disabled_reason="", failing_since=None, failures=0, quiet_until=None):
+            _record("switched_on", endpoint)
 
 
 def remove_endpoint(endpoint: WebhookEndpoint) -> None:
     """It is gone from the page and its secrets from the database; what it was told is forgotten in time."""
-    WebhookEndpoint.objects.filter(pk=endpoint.pk, removed_at=None).update(
-        removed_at=Now(), secret_sealed="", previous_secret_sealed="", previous_secret_until=None
-    )
+    standing = WebhookEndpoint.objects.filter(pk=endpoint.pk, removed_at=None)
+    with transaction.atomic():
+        if standing.update(removed_at=Now(), secret_sealed="", previous_secret_sealed="", previous_secret_until=None):
+            _record("removed", endpoint)
     _give_up_what_waits(endpoint)
 
 
@@ -147,6 +169,16 @@ def tidy_secrets() -> None:
             _reseal(endpoint)
         except SecretLost:
             alert("webhook_secret_lost", endpoint=endpoint.pk, workspace=endpoint.workspace_id)
+
+
+def _record(
+    act: str, endpoint: WebhookEndpoint, *, before: Mapping[str, object] | None = None, after: Mapping[str, object] | None = None
+) -> None:
+    audit.record(f"webhook_endpoint.{act}", workspace=endpoint.workspace_id, target=endpoint.url, before=before, after=after)
+
+
+def _described(endpoint: WebhookEndpoint) -> dict[str, object]:
+    return {"url": endpoint.url, "description": endpoint.description, "event_types": list(endpoint.event_types)}
 
 
 def _reseal(endpoint: WebhookEndpoint) -> None:

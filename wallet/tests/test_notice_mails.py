@@ -16,7 +16,7 @@ from django.utils import timezone
 from wallet.automatic_rule import Cap
 from wallet.errors import Decline
 from wallet.ledger import lock_wallet
-from wallet.models import ALWAYS_TOLD, AutomaticPayments, Card, Notice, Origin, TopUp, Wallet
+from wallet.models import ALWAYS_TOLD, AutomaticPayments, Card, Notice, Origin, TopUp, Wallet, WebhookEndpoint
 from wallet.services.automatic_charges import cap_opens_at
 from wallet.services.automatic_suspension import lift, suspend
 from wallet.services.card_expiry import tell_of_expiring_cards
@@ -25,7 +25,9 @@ from wallet.services.mailing import send_notice
 from wallet.services.notices import notify_admins
 from wallet.services.settlement import fail_top_up, settle_payment
 from wallet.services.standing import announce_standing
+from wallet.services.webhook_endpoints import switch_off, switch_on
 from wallet.tests.builders import DOLLAR, card_details, charge, make_wallet, paid_top_up, payment_of
+from wallet.tests.hooks import endpoint_of
 from workspaces.models import Membership, Role, User
 
 Kind, Suspension = Notice.Kind, AutomaticPayments.Suspension
@@ -249,6 +251,16 @@ def usage_spike_of_yesterday(stage: Stage) -> list[str]:
     return ["on July 21, 2026", "$45.00"]
 
 
+def webhook_failing(stage: Stage) -> list[str]:
+    switch_off(endpoint_of(stage.wallet.workspace, "https://hooks.example.com/a").endpoint, reason=WebhookEndpoint.DisabledReason.FAILING)
+    return ["https://hooks.example.com/a took no message for days.", "switch it on again"]
+
+
+def webhook_gone(stage: Stage) -> list[str]:
+    switch_off(endpoint_of(stage.wallet.workspace, "https://hooks.example.com/a").endpoint, reason=WebhookEndpoint.DisabledReason.GONE)
+    return ["it is gone (410)"]
+
+
 SAID: list[tuple[Callable[[Stage], list[str]], str, str]] = [
     (automatic_payment, "Automatic payment: $25.00 added to A&B Calls", "/receipts/"),
     (automatic_payment_on_backup, "Automatic payment: $25.00 added to A&B Calls", "/receipts/"),
@@ -269,6 +281,8 @@ SAID: list[tuple[Callable[[Stage], list[str]], str, str]] = [
     (calls_paused, "All calls of A&B Calls are paused", "/add-balance"),
     (usage_spike, "Unusual day: A&B Calls used $45.00 so far", ""),
     (usage_spike_of_yesterday, "Unusual day: A&B Calls used $45.00", ""),
+    (webhook_failing, "A webhook of A&B Calls was switched off", "/settings/webhooks/"),
+    (webhook_gone, "A webhook of A&B Calls was switched off", "/settings/webhooks/"),
 ]
 
 
@@ -363,6 +377,11 @@ def goes_on_again(stage: Stage) -> None:
     Wallet.objects.update(overdraft_micros=90 * DOLLAR)
 
 
+def webhook_on_again(stage: Stage) -> None:
+    webhook_failing(stage)
+    switch_on(WebhookEndpoint.objects.get())
+
+
 OVER = [
     paid_since,
     lifted,
@@ -373,6 +392,7 @@ OVER = [
     *map(money_came, (low_balance, balance_used_up, calls_paused)),
     used_up_again,
     goes_on_again,
+    webhook_on_again,
 ]
 
 

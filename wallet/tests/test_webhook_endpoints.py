@@ -9,7 +9,7 @@ from django.db import connection
 
 from tests.payments import Alerts
 from wallet.errors import EndpointDisabled, SecretLost, TargetRefused, TooManyEndpoints
-from wallet.models import Delivery, EventType, WebhookEndpoint
+from wallet.models import Delivery, EventType, Notice, WebhookEndpoint
 from wallet.services import webhook_endpoints
 from wallet.services.signing_secrets import new_secret, seal, unseal
 from wallet.services.webhook_endpoints import (
@@ -29,7 +29,7 @@ from wallet.tests.builders import make_wallet
 from wallet.tests.hooks import pass_time
 from wallet.tests.receiver import Names, made_up_names
 from wallet.tests.threads import at_once
-from workspaces.models import Workspace
+from workspaces.models import AuditEntry, Membership, Role, User, Workspace
 
 pytestmark = pytest.mark.django_db
 
@@ -219,3 +219,38 @@ def test_it_makes_secrets_that_have_nothing_in_common() -> None:
 
 def test_it_seals_one_secret_differently_every_time() -> None:
     assert seal("whsec_a") != seal("whsec_a")
+
+
+def test_it_writes_down_who_did_what_and_no_secret(workspace: Workspace) -> None:
+    made = add(workspace)
+    endpoint = made.endpoint
+    change_endpoint(endpoint, url=URL, description="Call server", event_types=[])
+    secrets = [made.secret, reveal_secret(fresh(endpoint)), rotate_secret(endpoint)]
+    for act in (switch_off, switch_off, switch_on, switch_on, remove_endpoint, remove_endpoint):
+        act(endpoint)
+
+    entries = list(AuditEntry.objects.order_by("pk"))
+    assert [entry.action.removeprefix("webhook_endpoint.") for entry in entries] == [
+        "added",
+        "changed",
+        "secret_revealed",
+        "secret_rotated",
+        "switched_off",
+        "switched_on",
+        "removed",
+    ]
+    assert {(entry.workspace_id, entry.target) for entry in entries} == {(workspace.pk, URL)}
+    assert (entries[1].before["description"], entries[1].after["description"]) == ("Dialler", "Call server")
+    written = str([(entry.before, entry.after) for entry in entries])
+    assert not any(secret.removeprefix("whsec_")[:12] in written for secret in secrets)
+
+
+@pytest.mark.parametrize(("reason", "mails"), [("switched_off", 0), ("gone", 1), ("failing", 1)])
+def test_it_mails_whose_endpoint_was_switched_off_by_itself(workspace: Workspace, reason: str, mails: int) -> None:
+    alice = User.objects.create_user("alice@example.com", "correct horse battery")
+    Membership.objects.create(workspace=workspace, user=alice, role=Role.OWNER)
+    endpoint = add(workspace).endpoint
+    for each in (endpoint, add(None).endpoint, add(Workspace.objects.create(name="Without a wallet")).endpoint):
+        assert switch_off(each, reason=WebhookEndpoint.DisabledReason(reason))
+
+    assert [notice.recipient for notice in Notice.objects.all()] == [alice.email] * mails
