@@ -6,6 +6,9 @@ USAGE_CODES = {
     "not_cloud_events": Code(
         400, "Not CloudEvents", "The request is no CloudEvent 1.0 in structured, batched or binary mode, so nothing of it was taken."
     ),
+    "signature_refused": Code(
+        403, "Signature refused", "A webhook's signature or secret does not fit: check the connector's secret and the address it was given."
+    ),
     "overloaded": Code(503, "Overloaded", "The wallet is busy. Nothing was taken: send the same again after Retry-After."),
     "unknown_meter": Code(404, "Unknown meter", "The operator set no such meter up."),
     "calls_paused": Code(

@@ -34,6 +34,7 @@ class DefaultRate(NamedTuple):
 METERS = (
     DefaultMeter("call_out", "Outbound calls", "second", "call_out"),
     DefaultMeter("call_in", "Inbound calls", "second", "call_in"),
+    DefaultMeter("call_web", "Web calls", "second", "call_in"),
     DefaultMeter("message_out", "Text messages", "segment", "message_out"),
     DefaultMeter("message_in", "Inbound messages", "segment", "message_in"),
     DefaultMeter("ai_task", "AI tasks", "task", "ai_task"),
@@ -91,6 +92,7 @@ RATES = (
     _calls("81", micros=(70_000, 64_500, 56_000)),  # Japan
     _calls("91", micros=(32_000, 29_500, 25_500)),  # India
     DefaultRate("call_in", (8_500, 8_000, 7_000), per_units=60, block=60),
+    DefaultRate("call_web", (6_000, 5_500, 5_000), per_units=60, block=60),
     _messages("", micros=(95_000, 88_000, 76_000)),
     _messages("1", micros=(10_000, 9_500, 8_000)),
     _messages(*_CARIBBEAN, micros=(80_000, 74_000, 64_000)),

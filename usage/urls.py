@@ -1,7 +1,8 @@
-"""Addresses of this app's pages, all of one workspace. Those of its API hang under /api/v1."""
+"""Addresses of this app: its pages, all of one workspace, and where providers report. Those of its API hang under /api/v1."""
 
 from django.urls import include, path
 
+from usage import webhooks
 from usage.views import lab, lab_calls, lab_chats
 
 app_name = "usage"
@@ -17,4 +18,9 @@ of_one_workspace = [
     path("lab/calls/<uuid:run_id>/hang-up", lab_calls.hang_up_call, name="hang_up_lab_call"),
 ]
 
-urlpatterns = [path("w/<str:public_id>/", include(of_one_workspace))]
+urlpatterns = [
+    path("w/<str:public_id>/", include(of_one_workspace)),
+    path("webhooks/twilio", webhooks.twilio_webhook, name="twilio_webhook"),
+    path("webhooks/vapi", webhooks.vapi_webhook, name="vapi_webhook"),
+    path("webhooks/retell", webhooks.retell_webhook, name="retell_webhook"),
+]

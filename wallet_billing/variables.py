@@ -70,6 +70,16 @@ VARIABLES = (
         "false",
     ),
     Variable(
+        "TWILIO_AUTH_TOKEN",
+        "Checks Twilio's callbacks, which are refused without it; two, comma-separated, while it is being rotated. See connectors.md.",
+        "…",
+        "",
+    ),
+    Variable(
+        "VAPI_WEBHOOK_SECRET", "The same for Vapi's end-of-call reports: a secret of your own, 32 random characters or more.", "…", ""
+    ),
+    Variable("RETELL_API_KEY", "The same for Retell's webhooks: the API key with the webhook badge.", "key_…", ""),
+    Variable(
         "EMAIL_URL",
         "Where mail goes: smtp+tls://user:password@host:587, filemail:///folder or consolemail://.",
         "smtp+tls://…",

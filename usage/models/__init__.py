@@ -1,5 +1,6 @@
 """The tables of usage. Facts and constraints only; what happens to them stands in services/."""
 
+from usage.models.costs import ProviderCost
 from usage.models.events import Event, KeptEvent, UsageDay
 from usage.models.holds import Budget, BudgetMonth, HoldTerms
 from usage.models.lab import LabMessage, LabRun
@@ -16,6 +17,7 @@ __all__ = [
     "Meter",
     "MeterKind",
     "PriceVersion",
+    "ProviderCost",
     "Rate",
     "RateCard",
     "UsageDay",
