@@ -7,7 +7,7 @@ from typing import Any
 from wallet.declines import DO_NOT_TRY_AGAIN, NEVER_AGAIN_NETWORK_ADVICE
 from wallet.errors import Decline
 from wallet.money import UnknownCurrency, from_minor
-from wallet.stripe_objects import CardDetails, Checkout, DisputeState, IncomingEvent, Payment, RefundState
+from wallet.stripe_objects import CardDetails, Checkout, DisputeState, IncomingEvent, Movement, Payment, RefundState
 
 Json = Mapping[str, Any]
 
@@ -91,6 +91,7 @@ def read_refund(refund: Json) -> RefundState:
         payment_id=_id_of(refund["payment_intent"]),
         reason=refund["reason"] or "",
         created_at=_moment(refund["created"]),
+        request_id=(refund["metadata"] or {}).get("refund_request_id", ""),
     )
 
 
@@ -108,6 +109,28 @@ def read_dispute(dispute: Json) -> DisputeState:
         is_withdrawn=any(move < 0 for move in moves),
         is_reinstated=any(move > 0 for move in moves),
         created_at=_moment(dispute["created"]),
+    )
+
+
+def read_movement(row: Json) -> Movement:
+    """A balance transaction with its source expanded."""
+    source = row["source"] if isinstance(row["source"], Mapping) else {}
+    kind = source.get("object", "")
+    is_of_payment = kind in ("charge", "refund", "dispute")
+    sign = -1 if row["amount"] < 0 else 1
+    return Movement(
+        id=row["id"],
+        type=row["type"],
+        source_kind=kind if is_of_payment else "",
+        source_id=_id_of(row["source"]),
+        payment_id=_id_of(source.get("payment_intent")),
+        customer_id=_id_of(source.get("customer")),
+        amount_micros=sign * (_micros(source["amount"], source["currency"]) or 0) if is_of_payment else None,
+        currency=source["currency"] if is_of_payment else row["currency"],
+        fee_minor=row["fee"],
+        net_minor=row["net"],
+        settled_currency=row["currency"],
+        created_at=_moment(row["created"]),
     )
 
 

@@ -18,8 +18,17 @@ from django.conf import settings
 
 from wallet.errors import CardDeclined, GatewayError, GatewayRejected, GatewayUnavailable, OutcomeUnknown
 from wallet.money import to_minor
-from wallet.stripe_answers import read_card, read_checkout, read_decline, read_dispute, read_event, read_payment, read_refund
-from wallet.stripe_objects import CardDetails, Checkout, DisputeState, IncomingEvent, Payment, RefundState
+from wallet.stripe_answers import (
+    read_card,
+    read_checkout,
+    read_decline,
+    read_dispute,
+    read_event,
+    read_movement,
+    read_payment,
+    read_refund,
+)
+from wallet.stripe_objects import CardDetails, Checkout, DisputeState, IncomingEvent, Movement, Payment, RefundState
 
 API_VERSION = "2026-08-26.dahlia"
 """The version that stripe==15.6.2 speaks; webhooks of another version are refused."""
@@ -280,6 +289,18 @@ def disputes_since(moment: datetime) -> Iterator[DisputeState]:
     with _our_errors():
         for item in _all_pages(_client().v1.disputes.list({"created": {"gte": int(moment.timestamp())}, "limit": LIST_PAGE_SIZE})):
             yield read_dispute(item.to_dict())
+
+
+def movements_since(moment: datetime) -> Iterator[Movement]:
+    """What changed the operator's balance at Stripe since then, newest first. Raises: GatewayError."""
+    params: stripe.params.BalanceTransactionListParams = {
+        "created": {"gte": int(moment.timestamp())},
+        "limit": LIST_PAGE_SIZE,
+        "expand": ["data.source"],
+    }
+    with _our_errors():
+        for item in _all_pages(_client().v1.balance_transactions.list(params)):
+            yield read_movement(item.to_dict())
 
 
 # ---------------------------------------------------------------- webhooks

@@ -62,7 +62,7 @@ class Checkout:
 
 @dataclass(frozen=True)
 class RefundState:
-    """A refund as it stands at Stripe."""
+    """A refund as it stands at Stripe. `request_id` comes from its metadata, and is empty where nobody asked for it here."""
 
     id: str
     status: str
@@ -71,6 +71,7 @@ class RefundState:
     payment_id: str
     reason: str
     created_at: datetime
+    request_id: str = ""
 
 
 @dataclass(frozen=True)
@@ -88,6 +89,29 @@ class DisputeState:
     reason: str
     is_withdrawn: bool
     is_reinstated: bool
+    created_at: datetime
+
+
+@dataclass(frozen=True)
+class Movement:
+    """A balance transaction: what one movement did to the operator's balance at Stripe, and what Stripe took for it.
+
+    `amount_micros` is its source's, in the source's currency, negative where it left; None in a currency that no wallet
+    has. The fee is in the currency in which Stripe pays out, in that currency's smallest unit. `source_kind` is charge,
+    refund or dispute, and empty for what concerns no payment (payouts, Stripe's own bills).
+    """
+
+    id: str
+    type: str
+    source_kind: str
+    source_id: str
+    payment_id: str
+    customer_id: str
+    amount_micros: int | None
+    currency: str
+    fee_minor: int
+    net_minor: int
+    settled_currency: str
     created_at: datetime
 
 

@@ -16,12 +16,15 @@ from wallet.services import (
     cards,
     charging_switch,
     checkout,
+    closing,
     deliveries,
     holds,
     inbox,
     mailing,
+    nightly,
     promotions,
     reconciliation,
+    refund_sending,
     seals,
     standing,
     webhook_endpoints,
@@ -63,7 +66,7 @@ def reconcile_recent_payments() -> None:
 @shared_task(acks_late=False, soft_time_limit=3300, time_limit=3500)
 def reconcile_last_month() -> None:
     with _tried_again_later():
-        reconciliation.reconcile_since(reconciliation.LOOK_BACK_FAR)
+        nightly.reconcile()
 
 
 @shared_task(acks_late=False, soft_time_limit=3300, time_limit=3500)
@@ -105,6 +108,23 @@ def check_top_up(top_up_id: str) -> None:
 def check_card_setup(setup_id: str) -> None:
     with _tried_again_later():
         sweeping.check_card_setup(setup_id)
+
+
+@shared_task
+def send_refund(request_id: str) -> None:
+    with _tried_again_later():
+        refund_sending.send_refund(request_id)
+
+
+@shared_task
+def check_refund(request_id: str) -> None:
+    with _tried_again_later():
+        sweeping.check_refund(request_id)
+
+
+@shared_task
+def continue_closing(closing_id: str) -> None:
+    closing.continue_closing(closing_id)
 
 
 @shared_task

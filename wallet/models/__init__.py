@@ -7,6 +7,7 @@ from wallet.models.ledger import Account, Hold, Kind, Promotion, Transfer
 from wallet.models.notices import ALWAYS_TOLD, CHOSEN_KINDS, Notice, NoticeChoice
 from wallet.models.outgoing import CHOSEN_TYPES, Delivery, DeliveryAttempt, EventType, OutgoingEvent, WebhookEndpoint
 from wallet.models.payment_links import PaymentLink
+from wallet.models.reconciliation import Discrepancy, ReconciliationRun, StripeMovement
 from wallet.models.seals import DaySeal, Seal
 from wallet.models.top_ups import IN_FLIGHT_STATUSES, OPEN_STATUSES, Dispute, Origin, Refund, TopUp
 from wallet.models.wallets import Wallet
@@ -25,6 +26,7 @@ __all__ = [
     "DaySeal",
     "Delivery",
     "DeliveryAttempt",
+    "Discrepancy",
     "Dispute",
     "EventType",
     "Hold",
@@ -35,8 +37,10 @@ __all__ = [
     "OutgoingEvent",
     "PaymentLink",
     "Promotion",
+    "ReconciliationRun",
     "Refund",
     "Seal",
+    "StripeMovement",
     "TopUp",
     "Transfer",
     "Wallet",

@@ -91,6 +91,7 @@ def use_everything(sandbox: RunningSandbox) -> None:
     gateway.retrieve_refund(refund.id)
     gateway.retrieve_dispute(sandbox.open_dispute(payment.id)["id"])
     assert all([list(gateway.payments_since(since)), list(gateway.payments_since(since, customer_id=customer))])
+    assert list(gateway.movements_since(since))
     assert all([list(gateway.refunds_since(since)), list(gateway.refunds_of_payment(again.id)), list(gateway.disputes_since(since))])
     gateway.detach_card(payment.card.payment_method_id)
 

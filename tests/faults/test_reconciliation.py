@@ -1,0 +1,214 @@
+"""Stripe, the ledger and the cached balances agree; each kind of difference is found, named, and says what to do."""
+
+import io
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import stripe
+from django.core.management import CommandError, call_command
+from django.utils import timezone
+
+from stripe_sandbox.testing import RunningSandbox
+from tests.payments import DOLLAR, Alerts, MoneyIn
+from wallet import stripe_gateway
+from wallet.models import Discrepancy, ReconciliationRun, StripeMovement, TopUp
+from wallet.services import stripe_balance
+from wallet.services.nightly import explain_discrepancy, reconcile
+from wallet.services.reconciliation import Found
+from wallet.services.top_ups import charge_top_up
+from wallet.services.wallets import stripe_customer
+from workspaces.models import AuditEntry
+
+Kind = Discrepancy.Kind
+
+
+@pytest.fixture
+def paid(money_in: MoneyIn, monkeypatch: pytest.MonkeyPatch) -> MoneyIn:
+    """One top-up of 20 dollars, credited; and no waiting until money counts as settled."""
+    monkeypatch.setattr(stripe_balance, "SETTLES_WITHIN", timedelta(seconds=-60))
+    charge_top_up(money_in.ask_for_top_up(money_in.connect_card()).pk)
+    return money_in
+
+
+def listed() -> list[tuple[str, str]]:
+    return [(one.kind, one.reference) for one in Discrepancy.objects.filter(closed_at=None).order_by("pk")]
+
+
+def tamper(owner: Any, statement: str) -> None:
+    with owner.cursor() as cursor:
+        cursor.execute("ALTER TABLE wallet_transfer DISABLE TRIGGER USER")
+        cursor.execute(statement)
+
+
+def mend(owner: Any, statement: str) -> None:
+    """The stage's own check of the books comes last."""
+    tamper(owner, statement)
+
+
+def test_it_finds_nothing_where_all_agrees(paid: MoneyIn) -> None:
+    run = reconcile()
+
+    assert (run.discrepancies, run.movements, run.transfers, run.payments) == (0, 1, 1, 1)
+    assert run.finished_at is not None
+
+
+def test_it_books_what_stripe_takes(paid: MoneyIn) -> None:
+    reconcile()
+    reconcile()
+
+    movement = StripeMovement.objects.get()
+    assert (movement.amount_micros, movement.currency, movement.wallet_id) == (20 * DOLLAR, "usd", paid.wallet.pk)
+    assert (movement.fee_minor, movement.net_minor) == (88, 1_912)
+
+
+def test_it_brings_in_what_no_webhook_told(paid: MoneyIn, sandbox: RunningSandbox) -> None:
+    """A missing credit is no difference for long: the payment is taken over, and nothing is left to look at."""
+    TopUp.objects.filter(status="succeeded").update(status="unknown", resolved_at=None, receipt_number=None)
+
+    run = reconcile()
+
+    assert run.discrepancies == 0
+    assert TopUp.objects.get().status == "succeeded"
+    assert paid.moves() == [("top_up", 20)]
+
+
+def test_it_names_a_payment_that_no_top_up_asked_for(paid: MoneyIn, sandbox: RunningSandbox, alerts: Alerts) -> None:
+    payment = stripe_gateway._client().v1.payment_intents.create(
+        {
+            "amount": 700,
+            "currency": "usd",
+            "customer": stripe_customer(paid.wallet),
+            "payment_method": paid.default_card.payment_method_id,
+            "off_session": True,
+            "confirm": True,
+            "automatic_payment_methods": {"enabled": True, "allow_redirects": "never"},
+        }
+    )
+
+    run = reconcile()
+
+    assert (run.discrepancies, listed()) == (1, [(Kind.UNKNOWN_PAYMENT, payment.id)])
+    found = Discrepancy.objects.get()
+    assert found.words == "Stripe has a payment of $7.00 that no top-up asked for."
+    assert (found.wallet, found.amount_micros) == (paid.wallet, 7 * DOLLAR)
+    assert "books_do_not_match" in alerts()
+
+
+def test_it_names_a_credit_without_a_payment(paid: MoneyIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stripe_balance, "PAYS_OVER_WITHIN", timedelta())
+    monkeypatch.setattr(stripe_gateway, "movements_since", lambda since: iter(()))
+
+    run = reconcile()
+
+    assert (run.discrepancies, listed()) == (1, [(Kind.NO_PAYMENT, str(TopUp.objects.get().pk))])
+
+
+@pytest.mark.parametrize(
+    ("kind", "tampering", "mending"),
+    [
+        (Kind.AMOUNT, "UPDATE wallet_transfer SET amount_micros = 21000000", "UPDATE wallet_transfer SET amount_micros = 20000000"),
+        (
+            Kind.NOT_CREDITED,
+            "UPDATE wallet_transfer SET idempotency_key = 'x'",
+            "UPDATE wallet_transfer SET idempotency_key = 'top-up:' || reference",
+        ),
+        (Kind.BOOKS, "UPDATE wallet_transfer SET balance_after_micros = 1", "UPDATE wallet_transfer SET balance_after_micros = 20000000"),
+    ],
+)
+def test_it_names_what_was_changed_in_the_ledger(
+    paid: MoneyIn, owner_connection: Any, kind: Discrepancy.Kind, tampering: str, mending: str
+) -> None:
+    tamper(owner_connection, tampering)
+
+    run = reconcile()
+
+    assert kind in {found for found, _ in listed()}
+    assert run.discrepancies >= 1
+    mend(owner_connection, mending)
+    assert reconcile().discrepancies == 0, "what is mended is not listed any more"
+
+
+def test_it_names_a_row_that_is_gone(paid: MoneyIn, owner_connection: Any) -> None:
+    with owner_connection.cursor() as cursor:
+        cursor.execute("CREATE TABLE kept AS TABLE wallet_transfer")
+    tamper(owner_connection, "DELETE FROM wallet_transfer")
+
+    reconcile()
+
+    assert {kind for kind, _ in listed()} == {Kind.NOT_CREDITED, Kind.BOOKS}
+    mend(owner_connection, "INSERT INTO wallet_transfer SELECT * FROM kept; DROP TABLE kept")
+
+
+def test_it_names_a_refund_that_the_ledger_does_not_have(paid: MoneyIn, sandbox: RunningSandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    refund = sandbox.refund(str(TopUp.objects.get().payment_intent_id), amount=500)
+    with monkeypatch.context() as patched:
+        patched.setattr("wallet.services.nightly.reconcile_since", lambda look_back: Found())
+        reconcile()
+    assert listed() == [(Kind.NOT_TAKEN, refund["id"])]
+
+    assert reconcile().discrepancies == 0
+    assert paid.balance == 15
+
+
+def test_it_keeps_what_was_explained_explained(paid: MoneyIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stripe_balance, "PAYS_OVER_WITHIN", timedelta())
+    monkeypatch.setattr(stripe_gateway, "movements_since", lambda since: iter(()))
+    reconcile()
+
+    explain_discrepancy(Discrepancy.objects.get(), by=paid.alice, explanation="Stripe's list lags today.")
+
+    assert reconcile().discrepancies == 0
+    assert AuditEntry.objects.filter(action="discrepancy.explained").count() == 1
+    with pytest.raises(ValueError, match="Say in 1 to 500"):
+        explain_discrepancy(Discrepancy.objects.get(), by=paid.alice, explanation=" ")
+
+
+def test_it_does_not_close_what_it_did_not_look_at(paid: MoneyIn) -> None:
+    Discrepancy.objects.create(kind=Kind.UNKNOWN_PAYMENT, reference="pi_old", words="Old.", happened_at=timezone.now() - timedelta(days=90))
+
+    assert reconcile().discrepancies == 1
+
+
+def told(*arguments: str) -> str:
+    out = io.StringIO()
+    call_command("reconcile", *arguments, stdout=out)
+    return out.getvalue()
+
+
+def test_it_exits_zero_with_one_line(paid: MoneyIn) -> None:
+    assert told().startswith("books match Stripe: 1 movements since")
+
+
+def test_it_exits_one_with_what_to_do(paid: MoneyIn, owner_connection: Any) -> None:
+    tamper(owner_connection, "UPDATE wallet_transfer SET amount_micros = 21000000")
+    out = io.StringIO()
+
+    with pytest.raises(CommandError) as failure:
+        call_command("reconcile", stdout=out)
+
+    assert failure.value.returncode == 1
+    assert "Stripe has $20.00, and W-" in out.getvalue()
+    assert "correct the wallet by an adjustment" in out.getvalue()
+    mend(owner_connection, "UPDATE wallet_transfer SET amount_micros = 20000000")
+
+
+def test_it_exits_two_where_stripe_is_away(paid: MoneyIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(*_: object, **__: object) -> None:
+        raise stripe.APIConnectionError("away")
+
+    monkeypatch.setattr(stripe.RequestsClient, "request", away)
+
+    with pytest.raises(CommandError) as failure:
+        told()
+
+    assert failure.value.returncode == 2
+    assert ReconciliationRun.objects.get().finished_at is None
+
+
+@pytest.mark.parametrize("days", ["0", "-1", "401"])
+def test_it_says_how_far_back_it_can_look(money_in: MoneyIn, days: str) -> None:
+    with pytest.raises(CommandError) as failure:
+        told("--days", days)
+
+    assert failure.value.returncode == 2

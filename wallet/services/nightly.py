@@ -1,0 +1,107 @@
+"""The nightly proof: Stripe, the ledger and the cached balances agree, or what does not is listed until somebody has looked.
+
+Runs on demand as well (manage.py reconcile). Not inside a transaction: it asks Stripe for minutes.
+"""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+from django.db import transaction
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from wallet import stripe_gateway
+from wallet.alerts import alert
+from wallet.models import Discrepancy, ReconciliationRun
+from wallet.services.books import FAULTS_MAX, Fault, check_books, installed_checks
+from wallet.services.reconciliation import LOOK_BACK_FAR, reconcile_since
+from wallet.services.stripe_balance import Comparison, Unmatched
+from workspaces.models import User
+from workspaces.services.audit import record
+
+Tell = Callable[[str], None]
+"""Told what is being done now, in words."""
+
+REASON_CHARACTERS_MAX = 500
+
+
+def reconcile(look_back: timedelta = LOOK_BACK_FAR, *, tell: Tell = lambda words: None) -> ReconciliationRun:
+    """Bring into step what can be, then compare everything, and list what is left.
+
+    Safe to run at any time, twice, and by two at once. Raises: GatewayError, with the run left unfinished.
+    """
+    now = timezone.now()
+    run = ReconciliationRun.objects.create(since=now - look_back)
+    tell("asking Stripe for payments, refunds and disputes")
+    run.payments = reconcile_since(look_back).payments
+    tell("comparing Stripe's balance with the ledger")
+    comparison = Comparison(now=now)
+    found = [*comparison.unmatched(stripe_gateway.movements_since(run.since)), *comparison.missing(since=run.since)]
+    run.movements = comparison.movements
+    outcome = check_books(
+        installed_checks(), faults_max=FAULTS_MAX, progress=lambda done, total: tell(f"checking the books: {_share(done, total)}")
+    )
+    run.transfers = outcome.transfers
+    found += [_as_unmatched(fault) for fault in outcome.faults]
+    return _finish(run, found)
+
+
+def explain_discrepancy(discrepancy: Discrepancy, *, by: User, explanation: str) -> Discrepancy:
+    """A person has looked, and says why it is as it is: it is not listed any more. Raises: ValueError without a reason."""
+    if not 0 < len(explanation.strip()) <= REASON_CHARACTERS_MAX:
+        raise ValueError(f"Say in 1 to {REASON_CHARACTERS_MAX} characters why this is as it should be.")
+    with transaction.atomic():
+        locked = Discrepancy.objects.select_for_update().get(pk=discrepancy.pk)
+        if locked.closed_at is None:
+            locked.closed_at, locked.explained_by, locked.explanation = timezone.now(), by, explanation.strip()
+            locked.save(update_fields=["closed_at", "explained_by", "explanation"])
+            record(
+                "discrepancy.explained",
+                workspace=locked.wallet_id,
+                target=f"{locked.kind} {locked.reference}",
+                reason=locked.explanation,
+                as_staff=True,
+            )
+    return locked
+
+
+@transaction.atomic
+def _finish(run: ReconciliationRun, found: list[Unmatched]) -> ReconciliationRun:
+    seen = [_list(unmatched) for unmatched in found]
+    gone = Discrepancy.objects.filter(closed_at=None).exclude(pk__in=seen)
+    # What is older than this run looked may be there still: only a person can close it.
+    (gone.filter(happened_at__gte=run.since) | gone.filter(happened_at=None)).update(closed_at=Now())
+    run.discrepancies = Discrepancy.objects.filter(closed_at=None).count()
+    run.finished_at = timezone.now()
+    run.save(update_fields=["payments", "movements", "transfers", "discrepancies", "finished_at"])
+    if run.discrepancies:
+        alert("books_do_not_match", discrepancies=run.discrepancies)
+    return run
+
+
+def _list(unmatched: Unmatched) -> int:
+    """The row of it; one that was explained stays explained, one that had gone by itself is back."""
+    row, is_new = Discrepancy.objects.get_or_create(
+        kind=unmatched.kind,
+        reference=unmatched.reference,
+        defaults={
+            "words": unmatched.words,
+            "wallet_id": unmatched.wallet_id,
+            "amount_micros": unmatched.amount_micros,
+            "currency": unmatched.currency,
+            "happened_at": unmatched.happened_at,
+        },
+    )
+    if not is_new:
+        listed = Discrepancy.objects.filter(pk=row.pk)
+        listed.update(last_seen_at=Now(), words=unmatched.words)
+        listed.filter(explained_by=None).update(closed_at=None)
+    return row.pk
+
+
+def _as_unmatched(fault: Fault) -> Unmatched:
+    return Unmatched(kind=Discrepancy.Kind.BOOKS, reference=f"{fault.check}:{fault.wallet or 'all'}:{fault.seq or 0}", words=str(fault))
+
+
+def _share(done: int, total: int) -> str:
+    return f"{min(100, 100 * done // max(total, 1))} %"
