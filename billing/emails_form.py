@@ -18,7 +18,7 @@ _WORDS = {
     Kind.CALLS_PAUSED: "The time for inbound calls is over as well.",
     Kind.CAP_REACHED: "No more is charged this month, or today, whatever the balance.",
     Kind.CARD_EXPIRING: "30 days before the end of its last month.",
-    Kind.CARD_EXPIRED: "The card can't be charged any more.",
+    Kind.CARD_EXPIRED: "The card can’t be charged any more.",
     Kind.CARD_RENEWED: "Nothing to do: the new number is known already.",
     Kind.USAGE_SPIKE: "A day costs more than three times what is usual.",
     Kind.WEBHOOK_OFF: "An endpoint took nothing for days, or said that it is gone.",

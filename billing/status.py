@@ -6,25 +6,28 @@ from zoneinfo import ZoneInfo
 
 from django.utils import timezone
 
+from billing.automatic_trouble import Trouble, trouble_of
 from billing.pace import burn_per_day, days_left, lasts_about
 from wallet.models import Wallet
-from wallet.money import currency_of, format_money
+from wallet.money import format_money
 from wallet.queries import WalletStatus, wallet_status
+from wallet.standing import low_level_micros
 from workspaces.models import Membership
 
 LOW_DAYS = 2
-"""With less than the use of so many days left, the balance is low."""
-LONG_DAYS = 14
-"""Below the least top-up it is low as well, unless it lasts longer than this."""
+"""With less than the use of so many days left, the balance is low; below the wallet's level it is so in any case."""
 
 
 @dataclass(frozen=True)
 class Action:
-    """What an owner or admin can do about it. `posts` where it makes something, so that a link will not do."""
+    """What an owner or admin can do about it. `posts` where it makes something, so that a link will not do; `path` is an
+    address that belongs to no workspace.
+    """
 
     label: str
-    url_name: str
+    url_name: str = ""
     posts: bool = False
+    path: str = ""
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,13 @@ _USED_UP = StatusBar(
     text="Outbound calls, messages and AI tasks have stopped. Inbound calls go on",
     action=_ADD_BALANCE,
 )
+_FAILED = StatusBar(
+    tone="danger",
+    title="Automatic payment failed",
+    text="",
+    action=Action("Automatic Payments", "billing:automatic_payments"),
+    until_style="full",
+)
 _SET_ASIDE = StatusBar(
     tone="warn",
     title="Low balance",
@@ -79,15 +89,39 @@ def status_bar_of(membership: Membership) -> StatusBar | None:
 def status_bar_for(wallet: Wallet, *, zone: ZoneInfo) -> StatusBar | None:
     """The gravest thing there is to say of the wallet; None when all is well."""
     was_used = wallet.last_seq > 0
-    if not was_used or (wallet.depleted_at is None and wallet.balance_micros <= 0):
-        if wallet_status(wallet) is WalletStatus.UNCONNECTED:
-            return _UNCONNECTED
-        if not was_used:
-            # A card is connected and nothing was ever bought: nothing has run out.
-            return None
+    may_be_new = not was_used or (wallet.depleted_at is None and wallet.balance_micros <= 0)
+    if may_be_new and wallet_status(wallet) is WalletStatus.UNCONNECTED:
+        return _UNCONNECTED
+    trouble = trouble_of(wallet)
+    if not was_used:
+        # A card is connected and nothing was ever bought: nothing has run out.
+        return _in_trouble(trouble, zone=zone) if trouble else None
     if wallet.depleted_at is not None or wallet.balance_micros <= 0:
-        return _used_up(wallet, zone=zone)
+        bar = _used_up(wallet, zone=zone)
+        # Confirming brings the money that is missing.
+        return replace(bar, action=_confirm(trouble)) if trouble and trouble.confirm_path else bar
+    if trouble is not None:
+        return _in_trouble(trouble, zone=zone)
     return _SET_ASIDE if wallet.available_micros <= 0 else _low(wallet, zone=zone)
+
+
+def _in_trouble(trouble: Trouble, *, zone: ZoneInfo) -> StatusBar:
+    """A payment that failed, or one that waits for its owner and may still succeed."""
+    style = "full" if trouble.until is None else _style_of(trouble.until, zone=zone)
+    bar = replace(_FAILED, text=trouble.text, until=trouble.until, until_style=style, after=trouble.after)
+    if not trouble.confirm_path:
+        return bar
+    return replace(bar, tone="warn", title="Confirm your payment", action=_confirm(trouble))
+
+
+def _confirm(trouble: Trouble) -> Action:
+    return Action("Confirm", path=trouble.confirm_path)
+
+
+def _style_of(moment: datetime, *, zone: ZoneInfo) -> str:
+    """The time alone, where it is today's."""
+    is_today = timezone.localtime(moment, zone).date() == timezone.localtime(timezone.now(), zone).date()
+    return "time" if is_today else "full"
 
 
 def _used_up(wallet: Wallet, *, zone: ZoneInfo) -> StatusBar:
@@ -98,10 +132,8 @@ def _used_up(wallet: Wallet, *, zone: ZoneInfo) -> StatusBar:
     if until is None:
         # The grace time begins with the first inbound call that the money does not cover.
         return replace(_USED_UP, text=f"{_USED_UP.text} for {_hours(wallet.grace_minutes)} from the next one on.")
-    is_today = timezone.localtime(until, zone).date() == timezone.localtime(now, zone).date()
-    return replace(
-        _USED_UP, text=f"{_USED_UP.text} until", until=until, until_style="time" if is_today else "full", after="Then all calls pause."
-    )
+    style = _style_of(until, zone=zone)
+    return replace(_USED_UP, text=f"{_USED_UP.text} until", until=until, until_style=style, after="Then all calls pause.")
 
 
 def _hours(minutes: int) -> str:
@@ -112,15 +144,9 @@ def _hours(minutes: int) -> str:
 
 def _low(wallet: Wallet, *, zone: ZoneInfo) -> StatusBar | None:
     available, burn = wallet.available_micros, burn_per_day(wallet, zone=zone)
-    if not _is_low(available, burn_micros=burn, least_micros=currency_of(wallet.currency).top_up_least_micros):
+    lasts_short = burn is not None and days_left(available, burn_micros=burn) < LOW_DAYS
+    if not lasts_short and available >= low_level_micros(wallet):
         return None
     money, lasts = format_money(available, currency=wallet.currency), lasts_about(available, burn_micros=burn)
     text = f"{money} left" if not lasts else f"{money} left: {lasts}" if lasts.startswith("less") else f"{money} left, about {lasts}"
     return StatusBar("warn", "Low balance", f"{text} at the recent pace." if lasts else f"{text}.", _ADD_BALANCE)
-
-
-def _is_low(available_micros: int, *, burn_micros: int | None, least_micros: int) -> bool:
-    if burn_micros is None:
-        return available_micros < least_micros
-    days = days_left(available_micros, burn_micros=burn_micros)
-    return days < LOW_DAYS or (available_micros < least_micros and days <= LONG_DAYS)

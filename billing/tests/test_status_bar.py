@@ -105,10 +105,16 @@ def test_it_warns_before_the_money_runs_out(wallet: Wallet, spent: dict[int, int
     assert (bar and (bar.title, bar.tone, bar.text)) == ((title, "warn", text) if title else None)
 
 
-def test_it_does_not_warn_of_little_money_that_lasts(wallet: Wallet) -> None:
+@pytest.mark.parametrize(
+    ("level", "dollars", "is_low"), [(None, 4, True), (None, 5, False), (20, 19, True), (20, 20, False), (2, 4, False)]
+)
+def test_it_warns_below_the_level_however_long_the_money_lasts(wallet: Wallet, level: int | None, dollars: int, is_low: bool) -> None:
+    """As the e-mail does."""
     spend(wallet, {1: 10, 2: 10, 9: 10}, cents=True)
 
-    assert standing(wallet, dollars=4) is None
+    bar = standing(wallet, dollars=dollars, low_balance_micros=level and level * DOLLAR)
+
+    assert (bar is not None and bar.title == "Low balance") == is_low
 
 
 def test_it_says_until_when_inbound_calls_go_on(wallet: Wallet) -> None:
