@@ -13,13 +13,16 @@ UsageError
     ├── TermsInvalid              a prefix, block, tier or price that makes no sense
     ├── RateBackdated             would change what a moment that has passed has cost
     ├── RateOverlaps              another rate begins at that very moment
-    └── RateEnded                 a rate that is over cannot be ended again
+    ├── RateEnded                 a rate that is over cannot be ended again
+    └── PriceSheetInvalid         lines of a price list that cannot be read
 
 `code` is stable and goes to API clients and logs; `str(error)` is a sentence for the person.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 
 
 class UsageError(Exception):
@@ -171,3 +174,20 @@ class RateEnded(PriceRefusal):
 
 def _named(meter: str, prefix: str) -> str:
     return f"{meter} to +{prefix}" if prefix else meter
+
+
+class LineFault(NamedTuple):
+    """What is wrong with one line of a price list; the first line below the heading is 2, as a spreadsheet counts."""
+
+    line: int
+    words: str
+
+
+class PriceSheetInvalid(PriceRefusal):
+    """A price list that was not read: `faults` names its lines, as far as they are few enough to help."""
+
+    code = "price_sheet_invalid"
+
+    def __init__(self, faults: Sequence[LineFault]) -> None:
+        super().__init__(" ".join(f"Line {fault.line}: {fault.words}" for fault in faults[:3]))
+        self.faults = list(faults)
