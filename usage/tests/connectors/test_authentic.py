@@ -105,6 +105,15 @@ def test_it_knows_its_public_address_behind_a_proxy(metering: Metering, settings
     assert send_twilio(CALL, query=query, signature=signature).status_code == 200
 
 
+@pytest.mark.parametrize(
+    "query", ["agent=Sales+agent%27s&workspace=", "agent=Sales%20agent&Workspace=x&workspace=", "a&&b=%E2%82%AC&workspace="]
+)
+def test_it_takes_the_address_letter_for_letter(metering: Metering, query: str) -> None:
+    """The order, case and escapes of its parameters are part of what was signed."""
+    assert send_twilio(CALL, query=query + metering.subject).status_code == 200
+    assert metering.events == 1
+
+
 def test_it_takes_two_tokens_while_one_is_rotated(metering: Metering, settings: Any) -> None:
     settings.TWILIO_AUTH_TOKENS = ["the-new-one", TWILIO_TOKEN]
     new = twilio_signature("/webhooks/twilio", MESSAGE, token="the-new-one")
