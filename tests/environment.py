@@ -16,6 +16,7 @@ def product_environment(*, database_url: str, redis_url: str, site_url: str, mai
         # Nobody listens there: a test that forgets to fake Stripe fails, and reaches nobody.
         "STRIPE_API_BASE": "http://127.0.0.1:9",
         "STRIPE_CHECKOUT_ORIGIN": "",
+        "SECOND_PERSON_ABOVE": "",
         "WEBHOOKS_ALLOW_PRIVATE_TARGETS": "",
         "TWILIO_AUTH_TOKEN": "",
         "VAPI_WEBHOOK_SECRET": "",

@@ -16,7 +16,11 @@ WalletError
 │   ├── TargetRefused             no webhook is sent to such an address
 │   ├── TooManyEndpoints          as many webhook endpoints as one workspace may have
 │   ├── EndpointDisabled          nothing is sent to an endpoint that is switched off
-│   └── RefundTooLarge
+│   ├── RefundTooLarge
+│   ├── PaymentDisputed           a refund beside a dispute would give the money back twice
+│   ├── BelowZero                 an adjustment takes more than is available, and nobody said that it may
+│   ├── SecondPersonNeeded        nobody approves what they asked for
+│   └── ActRefused                the operator's act makes no sense as things stand
 ├── IdempotencyConflict           a key seen before, with other content
 ├── AlreadyResolved               a hold or top-up that has its final state
 ├── NothingToTell                 what an e-mail was to tell is over
@@ -161,6 +165,34 @@ class RefundTooLarge(WalletRefusal):
     """More than the unspent, unrefunded part of the top-up."""
 
     code = "refund_too_large"
+
+
+class PaymentDisputed(WalletRefusal):
+    """Its payer's bank is asking for the money already."""
+
+    code = "payment_disputed"
+
+
+class BelowZero(WalletRefusal):
+    """The adjustment would leave less than nothing available."""
+
+    code = "below_zero"
+
+    def __init__(self, *, available_micros: int) -> None:
+        super().__init__("That is more than is available. Tick that the wallet may go below zero, if it shall.")
+        self.available_micros = available_micros
+
+
+class SecondPersonNeeded(WalletRefusal):
+    """Who asked cannot decide, and who did not ask cannot withdraw."""
+
+    code = "second_person_needed"
+
+
+class ActRefused(WalletRefusal):
+    """What the operator wants is not possible as the wallet stands; the message says why."""
+
+    code = "act_refused"
 
 
 class IdempotencyConflict(WalletError):

@@ -38,6 +38,7 @@ class Currency:
 
     `minor_digits` is how many digits Stripe's smallest unit has (docs.stripe.com/currencies);
     `minor_step` is the multiple it asks for: 10 where the third decimal must be zero.
+    `scale` is about how many units are worth a dollar, for limits that are set for all currencies at once.
     """
 
     code: str
@@ -47,6 +48,7 @@ class Currency:
     top_up_most_micros: int
     quick_amounts_micros: tuple[int, int, int, int]
     minor_step: int = 1
+    scale: int = 1
 
     @property
     def minor_micros(self) -> int:
@@ -62,7 +64,7 @@ class Currency:
 def _currency(code: str, name: str, *, digits: int = 2, least: int = 5, most: int = 2_000, scale: int = 1) -> Currency:
     quick = (10 * scale * MICROS, 20 * scale * MICROS, 50 * scale * MICROS, 100 * scale * MICROS)
     step = 10 if digits == 3 else 1
-    return Currency(code, name, digits, least * scale * MICROS, most * scale * MICROS, quick, step)
+    return Currency(code, name, digits, least * scale * MICROS, most * scale * MICROS, quick, step, scale)
 
 
 CURRENCIES: dict[str, Currency] = {
@@ -123,12 +125,17 @@ def parse_amount(text: str, *, currency: str) -> int:
 
     Raises MoneyError for signs, separators, exponents, other digits than 0-9 and inexact amounts.
     """
+    amount_micros = parse_exact(text)
+    to_minor_exact(amount_micros, currency=currency)
+    return amount_micros
+
+
+def parse_exact(text: str) -> int:
+    """The same to the micro, for amounts that no card is charged with: `0.075`. Raises: MoneyError."""
     text = text.strip()
     if not text.isascii() or not _AMOUNT.fullmatch(text):
         raise MoneyError("Enter an amount such as 20 or 20.50.")
-    amount_micros = int(Decimal(text) * MICROS)
-    to_minor_exact(amount_micros, currency=currency)
-    return amount_micros
+    return int(Decimal(text) * MICROS)
 
 
 def to_minor_exact(amount_micros: int, *, currency: str) -> None:
@@ -139,6 +146,18 @@ def to_minor_exact(amount_micros: int, *, currency: str) -> None:
         digits = known.minor_digits - (1 if known.minor_step > 1 else 0)
         coins = "whole amounts" if digits == 0 else f"at most {digits} decimals"
         raise InexactAmount(f"Use {coins} for {known.code.upper()}.")
+
+
+def round_down_to_coin(amount_micros: int, *, currency: str) -> int:
+    """The most of it that Stripe can move; towards zero, for amounts that are not negative."""
+    known = currency_of(currency)
+    step = known.minor_micros * known.minor_step
+    return amount_micros // step * step
+
+
+def scaled_micros(units: int, *, currency: str) -> int:
+    """A limit of so many dollars, in a currency: the same round figure times its scale."""
+    return units * currency_of(currency).scale * MICROS
 
 
 def divide_half_up(dividend: int, *, divisor: int) -> int:

@@ -158,6 +158,7 @@ STRIPE_WEBHOOK_SECRETS = environment.items("STRIPE_WEBHOOK_SECRET")
 STRIPE_API_BASE = environment.text("STRIPE_API_BASE")
 STRIPE_LIVE = STRIPE_SECRET_KEY.startswith(("sk_live_", "rk_live_"))
 AUTOMATIC_CHARGES_PER_HOUR_MAX = environment.whole_number("AUTOMATIC_CHARGES_PER_HOUR_MAX", most=1_000_000)
+SECOND_PERSON_ABOVE = environment.whole_number("SECOND_PERSON_ABOVE", most=1_000_000)
 STRIPE_CHECKOUT_ORIGIN = environment.text("STRIPE_CHECKOUT_ORIGIN").rstrip("/")
 if not STRIPE_SECRET_KEY.startswith(("sk_test_", "rk_test_", "sk_live_", "rk_live_")):
     raise ImproperlyConfigured(

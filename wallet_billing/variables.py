@@ -64,6 +64,13 @@ VARIABLES = (
         "500",
     ),
     Variable(
+        "SECOND_PERSON_ABOVE",
+        "What one person of finance may move in one wallet within 24 hours, in dollars or about as much in another currency; "
+        "for more a second one approves. 0: always.",
+        "250",
+        "100",
+    ),
+    Variable(
         "WEBHOOKS_ALLOW_PRIVATE_TARGETS",
         "Lets webhooks go to http, to other ports and into your own network. Whoever may add an endpoint can then reach what stands there.",
         "true",

@@ -140,12 +140,13 @@ def _context(request: WorkspaceRequest, link: PaymentLink) -> dict[str, Any]:
 
 def _open_context(link: PaymentLink) -> dict[str, Any]:
     url = payment_link_url(link)
-    sent = Notice.objects.filter(wallet_id=link.wallet_id, kind=Notice.Kind.PAYMENT_LINK, reference=str(link.pk))
+    sent = Notice.objects.filter(wallet_id=link.wallet_id, kind=Notice.Kind.PAYMENT_LINK, reference__startswith=str(link.pk))
     return {
         "url": url,
         "pay_path": reverse("billing:pay", args=[payment_link_token(link)]),
         "qr": qr_svg(url, label="QR code of the payment link", width_pixels=WIDTH_PIXELS if link.amount_micros else NARROW_PIXELS),
-        "sent_to": list(sent.order_by("created_at").values_list("recipient", flat=True)),
+        # Once each, also where the operator had it mailed again.
+        "sent_to": list(dict.fromkeys(sent.order_by("created_at").values_list("recipient", flat=True))),
         "form": RecipientForm(),
     }
 

@@ -246,9 +246,10 @@ def list_holds(
     cursor: Annotated[UUID | None, Query(None, description="`next` of the page before.")],
     limit: Limit,
 ) -> Page[StandingHoldOut]:
-    """The holds that are open now, newest first: together they are what the wallet has `held`."""
+    """The holds that are open now, newest first. The wallet's `held` counts refunds that are under way too, which have none here."""
     wallet = wallet_of(request, subject)
-    holds = Hold.objects.filter(wallet=wallet, status=Hold.Status.OPEN).order_by("-created_at", "-id")
+    open_ones = Hold.objects.filter(wallet=wallet, status=Hold.Status.OPEN, purpose=Hold.Purpose.USE)
+    holds = open_ones.order_by("-created_at", "-id")
     if cursor is not None:
         # It ended the page before, and may have been resolved meanwhile.
         last = _hold_of(wallet, cursor)
@@ -259,7 +260,8 @@ def list_holds(
 
 # ---------------------------------------------------------------- looking up and writing out
 def _hold_of(wallet: Wallet, hold_id: UUID) -> Hold:
-    hold = Hold.objects.filter(wallet=wallet, id=hold_id).first()
+    """The hold for a use; what is set aside for a refund is the operator's alone."""
+    hold = Hold.objects.filter(wallet=wallet, id=hold_id, purpose=Hold.Purpose.USE).first()
     if hold is None:
         raise NotFound
     return hold

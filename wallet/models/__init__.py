@@ -1,5 +1,16 @@
 """The tables of the wallet. Facts and constraints only; what happens to them stands in services/ and ledger.py."""
 
+from wallet.models.acts import (
+    OPEN_REFUND_STATUSES,
+    REASON_CHARACTERS_MAX,
+    WORDS_CHARACTERS_MAX,
+    Adjustment,
+    PromotionGrant,
+    Proposal,
+    RefundRequest,
+    WalletClosing,
+    WalletFreeze,
+)
 from wallet.models.automatic import AutomaticPayments, ChargingSwitch
 from wallet.models.cards import Card, CardSetup
 from wallet.models.inbox import WebhookEvent
@@ -17,8 +28,12 @@ __all__ = [
     "CHOSEN_KINDS",
     "CHOSEN_TYPES",
     "IN_FLIGHT_STATUSES",
+    "OPEN_REFUND_STATUSES",
     "OPEN_STATUSES",
+    "REASON_CHARACTERS_MAX",
+    "WORDS_CHARACTERS_MAX",
     "Account",
+    "Adjustment",
     "AutomaticPayments",
     "Card",
     "CardSetup",
@@ -37,13 +52,18 @@ __all__ = [
     "OutgoingEvent",
     "PaymentLink",
     "Promotion",
+    "PromotionGrant",
+    "Proposal",
     "ReconciliationRun",
     "Refund",
+    "RefundRequest",
     "Seal",
     "StripeMovement",
     "TopUp",
     "Transfer",
     "Wallet",
+    "WalletClosing",
+    "WalletFreeze",
     "WebhookEndpoint",
     "WebhookEvent",
 ]

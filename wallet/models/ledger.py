@@ -103,7 +103,11 @@ class Transfer(models.Model):
 
 
 class Hold(models.Model):
-    """Money set aside before a use starts. Resolved exactly once; only open holds count in `Wallet.held_micros`."""
+    """Money set aside before a use starts, or until a refund is made. Resolved exactly once; open ones count in `Wallet.held_micros`."""
+
+    class Purpose(models.TextChoices):
+        USE = "use", "Use"
+        REFUND = "refund", "Refund"
 
     class Status(models.TextChoices):
         OPEN = "open", "Open"
@@ -116,6 +120,13 @@ class Hold(models.Model):
     id = models.UUIDField(default=uuid.uuid4)
     amount_micros = models.BigIntegerField(help_text="What is set aside; grows by extension.")
     status = models.CharField(max_length=8, choices=Status, default=Status.OPEN)
+    purpose = models.CharField(
+        max_length=6,
+        choices=Purpose,
+        default=Purpose.USE,
+        db_default=Purpose.USE,
+        help_text="Those for refunds are the operator's: no use is charged to them, the platform does not see them, and they have no end.",
+    )
     reference = models.CharField(max_length=200, help_text="The caller's own id for the call or task.")
     idempotency_key = models.CharField(max_length=200)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
@@ -129,6 +140,7 @@ class Hold(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["wallet", "idempotency_key"], name="hold_key_is_unique_in_its_wallet"),
             models.CheckConstraint(condition=Q(amount_micros__gt=0), name="hold_amount_is_positive"),
+            models.CheckConstraint(condition=Q(purpose__in=["use", "refund"]), name="hold_purpose_is_known"),
             models.CheckConstraint(condition=Q(captured_micros__gte=0), name="hold_capture_is_not_negative"),
             models.CheckConstraint(
                 condition=Q(status="open", resolved_at=None) | (~Q(status="open") & Q(resolved_at__isnull=False)),

@@ -21,6 +21,9 @@ logger = structlog.get_logger(__name__)
 LIFETIME_MAX = timedelta(hours=24)
 """No hold lasts longer: a lost hang-up gives the money back within a day."""
 
+WITHOUT_END = timedelta(days=36_500)
+"""For what is set aside until a refund is known, however long that takes."""
+
 EXPIRED_AT_ONCE = 500
 
 HoldKey = tuple[int, str]
@@ -149,7 +152,7 @@ def capture_holds(wallets: Mapping[int, Wallet], charged_micros: Mapping[HoldKey
             UPDATE wallet_hold AS hold
             SET status = 'captured', captured_micros = charge.micros, resolved_at = statement_timestamp()
             FROM unnest(%s::bigint[], %s::uuid[], %s::bigint[]) AS charge (wallet_id, id, micros)
-            WHERE hold.wallet_id = charge.wallet_id AND hold.id = charge.id
+            WHERE hold.wallet_id = charge.wallet_id AND hold.id = charge.id AND hold.purpose = 'use'
                 AND hold.status = 'open' AND hold.expires_at > statement_timestamp()
             RETURNING hold.wallet_id, hold.id, hold.amount_micros, hold.created_at
             """,
@@ -158,6 +161,27 @@ def capture_holds(wallets: Mapping[int, Wallet], charged_micros: Mapping[HoldKey
         resolved = cursor.fetchall()
     _give_back([Freed(wallets[wallet_id], amount_micros, placed_at) for wallet_id, _, amount_micros, placed_at in resolved])
     return {(wallet_id, hold_id.hex) for wallet_id, hold_id, _, _ in resolved}
+
+
+def set_aside_for_refund(wallet: Wallet, *, amount_micros: int, key: str) -> None:
+    """Keep money from being spent until its refund is known. The caller holds the wallet's lock.
+
+    Whatever the wallet may do: also frozen, closed and empty ones give money back. Idempotent by: the caller's own row, once per `key`.
+    """
+    Hold.objects.create(
+        wallet=wallet,
+        purpose=Hold.Purpose.REFUND,
+        amount_micros=amount_micros,
+        reference=key,
+        idempotency_key=key,
+        expires_at=Now() + WITHOUT_END,
+    )
+    _set_aside(wallet, amount_micros)
+
+
+def end_refund_hold(wallet: Wallet, *, key: str) -> None:
+    """Release what was set aside for a refund: it was taken in this transaction, or will not be. The caller holds the wallet's lock."""
+    _resolve(wallet, Hold.objects.get(wallet=wallet, idempotency_key=key, purpose=Hold.Purpose.REFUND), Status.RELEASED)
 
 
 def locked_open_hold(wallet: Wallet, hold_id: UUID) -> Hold:

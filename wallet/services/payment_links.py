@@ -24,6 +24,7 @@ from wallet.models import IN_FLIGHT_STATUSES, Notice, Origin, PaymentLink, TopUp
 from wallet.money import currency_of, format_money, to_minor
 from wallet.services.notices import notify
 from workspaces.models import User
+from workspaces.services.audit import record
 
 LINK_LIFETIME = timedelta(days=7)
 DECLINES_MAX = 10
@@ -168,6 +169,25 @@ def email_payment_link(link: PaymentLink, *, recipient: str) -> None:
         raise LinkUnusable("This payment link can't be used any more, so it was not mailed.")
     with transaction.atomic():
         notify(link.wallet_id, kind=Notice.Kind.PAYMENT_LINK, reference=str(link.pk), recipient=recipient)
+
+
+@transaction.atomic
+def resend_payment_link(link: PaymentLink, *, recipient: str, request_id: str) -> None:
+    """Mail the link once more, by the operator's hand, also to an address that has had it.
+
+    Locks: wallet. Idempotent by: `request_id`. Raises: LinkUnusable unless it is open.
+    """
+    lock_wallet(link.wallet_id)
+    reference = f"{link.pk}:{request_id}"
+    mailed = Notice.objects.filter(wallet=link.wallet_id, kind=Notice.Kind.PAYMENT_LINK, reference__startswith=str(link.pk))
+    if mailed.filter(reference=reference).exists():
+        return
+    if link_state(link) is not LinkState.OPEN:
+        raise LinkUnusable("This payment link can't be used any more, so it was not mailed.")
+    before = {"payment_link": str(link.pk), "mails": mailed.count()}
+    notify(link.wallet_id, kind=Notice.Kind.PAYMENT_LINK, reference=reference, recipient=recipient)
+    after = before | {"mails": mailed.count()}
+    record("payment_link.resent", workspace=link.wallet_id, target=recipient, before=before, after=after, as_staff=True)
 
 
 @transaction.atomic

@@ -186,7 +186,9 @@ class _Failure:
 
 
 def _open_link(notice: Notice) -> PaymentLink:
-    link = PaymentLink.objects.select_related("wallet__workspace", "created_by").get(pk=notice.reference, wallet_id=notice.wallet_id)
+    # Where the operator had it mailed once more, the reference goes on after a colon.
+    link_id, _, _ = notice.reference.partition(":")
+    link = PaymentLink.objects.select_related("wallet__workspace", "created_by").get(pk=link_id, wallet_id=notice.wallet_id)
     if link_state(link) is not LinkState.OPEN:
         raise LinkUnusable("The payment link was used, withdrawn or over before it was mailed.")
     return link

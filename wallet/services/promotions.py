@@ -66,6 +66,17 @@ def expire_promotion(promotion_id: int) -> int:
     return free_micros
 
 
+def lapse_promotions(wallet: Wallet) -> Wallet:
+    """Take back all credit that was given, as the wallet ends; answers the wallet with its new sums.
+
+    Inside the caller's transaction, which holds the wallet's lock and has seen to it that no use is under way.
+    Idempotent by: what is left.
+    """
+    left = Promotion.objects.filter(wallet=wallet, remaining_micros__gt=0).order_by("pk")
+    post(wallet.pk, [_expiry(promotion, amount_micros=promotion.remaining_micros) for promotion in left])
+    return lock_wallet(wallet.pk)
+
+
 def _expiry(promotion: Promotion, *, amount_micros: int) -> Entry:
     return Entry(
         debit=Account.WALLET,

@@ -1,10 +1,15 @@
 """Refunds as Stripe tells them: posted once each, and once back where one fails."""
 
+from uuid import UUID
+
 from django.db import transaction
+from django.db.models import Q
+from django.utils import timezone
 
 from wallet.errors import PaymentMismatch
 from wallet.ledger import Entry, lock_wallet, post
-from wallet.models import Account, Kind, Refund
+from wallet.models import Account, Kind, Refund, RefundRequest, Wallet
+from wallet.services.holds import end_refund_hold
 from wallet.services.settlement import lock_credited_top_up
 from wallet.services.standing import announce_standings
 from wallet.stripe_objects import RefundState
@@ -18,7 +23,8 @@ _ORDER = ("pending", "requires_action", "succeeded", *_RETURNED)
 def apply_refund(state: RefundState) -> Refund:
     """Take the refund from the wallet, or put it back where it failed (faults: A17, A18). May take the wallet below zero.
 
-    Counted by refund id, never by the payment's cumulative `amount_refunded`.
+    Counted by refund id, never by the payment's cumulative `amount_refunded`. One that was asked for here had its money
+    set aside: that hold ends in this transaction.
     Locks: top-up → wallet. Idempotent by: the ledger keys `refund:<id>` and `refund-failed:<id>`.
     Raises: UnknownPayment where the payment has no top-up; PaymentMismatch where it was never credited, in another currency
     or of a status that we do not know.
@@ -70,4 +76,32 @@ def _post(refund: Refund, state: RefundState) -> None:
     )
     returned = refund.status in _RETURNED
     post(refund.wallet_id, [taken, put_back] if returned else [taken])
-    announce_standings([lock_wallet(refund.wallet_id)], came_in=returned)
+    wallet = lock_wallet(refund.wallet_id)
+    # After the money was taken: what is available stays as it was, and nobody is told in between that there is more of it.
+    _resolve_request(wallet, refund, request_id=state.request_id)
+    announce_standings([wallet], came_in=returned)
+
+
+def _resolve_request(wallet: Wallet, refund: Refund, *, request_id: str) -> None:
+    """Bring what the operator asked for into step, where this refund came of it."""
+    request = _request_of(refund, request_id=request_id)
+    if request is None:
+        return
+    if request.is_open:
+        end_refund_hold(wallet, key=request.hold_key)
+    failed = refund.status in _RETURNED
+    request.status = RefundRequest.Status.FAILED if failed else RefundRequest.Status.DONE
+    request.failure_message = "The bank did not take the money, so it is back in the wallet." if failed else ""
+    request.refund, request.next_check_at, request.resolved_at = refund, None, request.resolved_at or timezone.now()
+    request.save(update_fields=["status", "failure_message", "refund", "next_check_at", "resolved_at"])
+
+
+def _request_of(refund: Refund, *, request_id: str) -> RefundRequest | None:
+    """Metadata can be edited by hand at Stripe: what is no request for this very refund is none at all."""
+    try:
+        key = UUID(request_id)
+    except ValueError:
+        return None
+    sent = RefundRequest.objects.exclude(status__in=("waiting", "rejected", "withdrawn"))
+    own = sent.filter(pk=key, top_up=refund.top_up_id, amount_micros=refund.amount_micros)
+    return own.filter(Q(refund=None) | Q(refund=refund)).first()

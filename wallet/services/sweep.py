@@ -5,17 +5,21 @@ Each list has a limit: what is left over is due again at the next sweep. Running
 
 from collections.abc import Iterable
 from datetime import timedelta
+from typing import TypeVar
 
 from django.db.models import Model, QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from wallet.models import AutomaticPayments, Card, CardSetup, Delivery, Notice, Promotion, TopUp, WebhookEvent
+from wallet.models import AutomaticPayments, Card, CardSetup, Delivery, Notice, Promotion, RefundRequest, TopUp, WalletClosing, WebhookEvent
 from wallet.services.automatic_sending import send_top_up
 from wallet.services.checkout import ask_after_checkout
+from wallet.services.refund_sending import ask_after_refund, send_refund
 from wallet.services.standing import stale_standings
 from wallet.services.top_ups import ask_after_top_up
 from workspaces.wake import wake
+
+Looked = TypeVar("Looked", TopUp, CardSetup, RefundRequest)
 
 BATCH = 500
 """Rows of one kind that one sweep hands out."""
@@ -29,6 +33,8 @@ def wake_everything_due() -> dict[str, int]:
         "wallet.tasks.handle_webhook_event": _keys(WebhookEvent.objects.filter(next_attempt_at__lte=Now())),
         "wallet.tasks.check_top_up": _keys(TopUp.objects.filter(next_check_at__lte=Now())),
         "wallet.tasks.check_card_setup": _keys(CardSetup.objects.filter(next_check_at__lte=Now())),
+        "wallet.tasks.check_refund": _keys(RefundRequest.objects.filter(next_check_at__lte=Now())),
+        "wallet.tasks.continue_closing": _keys(WalletClosing.objects.filter(next_check_at__lte=Now())),
         "wallet.tasks.send_notice": _keys(Notice.objects.filter(next_attempt_at__lte=Now())),
         "wallet.tasks.reconsider_automatic_payment": _keys(
             AutomaticPayments.objects.filter(next_try_at__lte=Now(), is_active=True, suspended_at=None)
@@ -70,11 +76,22 @@ def check_card_setup(setup_id: str) -> None:
         ask_after_checkout(setup)
 
 
+def check_refund(request_id: str) -> None:
+    """Look at one refund that is due: send it, or ask Stripe after it. Not inside a transaction. Raises: GatewayError."""
+    request = _claim(RefundRequest.objects.select_related("wallet__workspace", "top_up"), request_id)
+    if request is None:
+        return
+    if request.status == RefundRequest.Status.CREATED:
+        send_refund(request.pk)
+    else:
+        ask_after_refund(request)
+
+
 def _keys(due: "QuerySet[Model]") -> list[str | int]:
     return [key if isinstance(key, int) else str(key) for key in due.values_list("pk", flat=True)[:BATCH]]
 
 
-def _claim(rows: "QuerySet[TopUp] | QuerySet[CardSetup]", pk: str) -> "TopUp | CardSetup | None":
+def _claim(rows: "QuerySet[Looked]", pk: str) -> "Looked | None":
     """The row, if it is due and this caller is the one that moved its next look on."""
     row = rows.filter(pk=pk, next_check_at__lte=Now()).first()
     if row is None:
