@@ -1,5 +1,6 @@
 """The demo workspaces: believable, true to the ledger, and made once."""
 
+from collections import Counter
 from datetime import timedelta
 from io import StringIO
 from typing import Any
@@ -10,8 +11,11 @@ from django.test import Client
 from django.utils import timezone
 
 from billing.demo import demo_password
+from stripe_sandbox.testing import RunningSandbox
+from tests.payments import MoneyIn
 from usage.kinds import UsageKind
-from wallet.models import Account, Kind, TopUp, Transfer, Wallet
+from wallet.models import Account, Kind, Origin, TopUp, Transfer, Wallet
+from wallet.money import MICROS
 from workspaces.models import Role, User, Workspace
 
 pytestmark = pytest.mark.django_db
@@ -28,7 +32,7 @@ def test_it_fills_two_months(settings: Any) -> None:
 
     wallet = Wallet.objects.get(workspace__name="Northside Realty")
     rows = list(Transfer.objects.filter(wallet=wallet).order_by("seq"))
-    assert {row.kind for row in rows} == {*UsageKind, Kind.TOP_UP, Kind.PROMOTION}
+    assert {row.kind for row in rows} == {*UsageKind, Kind.TOP_UP, Kind.AUTOMATIC_PAYMENT, Kind.PROMOTION}
     assert timezone.now() - rows[0].posted_at > timedelta(days=62)
     assert [row.posted_at for row in rows] == sorted(row.posted_at for row in rows)
     assert rows[-1].posted_at < timezone.now()
@@ -47,10 +51,32 @@ def test_it_gives_each_credit_its_top_up_and_receipt() -> None:
     assert all(top_up.receipt_number for top_up in TopUp.objects.all())
 
 
-@pytest.mark.django_db(transaction=True)
-def test_it_leaves_the_books_in_order() -> None:
+def test_it_charged_automatically_within_the_owners_limits() -> None:
     seed()
 
+    wallet = Wallet.objects.get(workspace__name="Northside Realty")
+    rule = wallet.automatic_payments
+    charged = TopUp.objects.filter(wallet=wallet, origin=Origin.AUTOMATIC)
+    when = [timezone.localtime(top_up.created_at, wallet.workspace.zone) for top_up in charged]
+    assert rule.is_active
+    assert rule.consented_at < min(when)
+    assert max(Counter(moment.date() for moment in when).values()) <= rule.daily_charges_max
+    months = Counter((moment.year, moment.month) for moment in when)
+    assert max(months.values()) * 25 * MICROS <= rule.monthly_cap_micros
+    assert wallet.available_micros >= rule.threshold_micros
+
+
+@pytest.mark.django_db(transaction=True)
+def test_it_leaves_the_books_in_order_and_a_card_that_can_be_charged(sandbox: RunningSandbox) -> None:
+    seed()
+    call_command("check_books", stdout=StringIO())
+
+    wallet = Wallet.objects.get(workspace__name="Northside Realty")
+    world = MoneyIn(sandbox=sandbox, wallet=wallet, alice=User.objects.get(email="owner@demo.example"))
+    world.use(world.balance - 5)
+    world.work()
+
+    assert world.balance == 30
     call_command("check_books", stdout=StringIO())
 
 
