@@ -4,18 +4,16 @@ The operations come from the description itself: one that is new fails here unti
 """
 
 import json
-from typing import Any
 from uuid import uuid4
 
 import pytest
-from django.apps import apps
-from django.db import models
 
 from billing.api import api
 from billing.tests.api_operations import BY_EVENT, DESCRIBED, EVENT, OF_THE_PLATFORM, WAYS, Tenant, ask, tenant
+from billing.tests.rows import rows_of
 from usage.services.default_prices import seed_default_prices
 from wallet.models import Hold
-from workspaces.models import ApiKey, IdempotentRequest, Scope, Workspace
+from workspaces.models import Scope, Workspace
 from workspaces.tests.api_caller import ROOT, Caller, caller
 
 pytestmark = pytest.mark.django_db
@@ -34,17 +32,6 @@ def alice() -> Tenant:
 @pytest.fixture
 def charlie() -> Tenant:
     return tenant("Charlie's Café")
-
-
-def rows_of(workspace: Workspace) -> dict[str, list[Any]]:
-    """Everything in the database that is the workspace's: every row of every table that names it or its wallet."""
-    found: dict[str, list[Any]] = {"workspaces.Workspace": list(Workspace.objects.filter(pk=workspace.pk).values())}
-    for model in apps.get_models():
-        names = {name.name for name in model._meta.get_fields() if isinstance(name, models.ForeignKey)} & {"wallet", "workspace"}
-        # A key's last use and kept answers are its own caller's doing.
-        if names and model not in (ApiKey, IdempotentRequest):
-            found[model._meta.label] = sorted(map(str, model._default_manager.filter(**{names.pop(): workspace.pk}).values()))
-    return found
 
 
 def test_it_knows_how_every_operation_is_asked() -> None:
