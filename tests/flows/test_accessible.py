@@ -12,10 +12,11 @@ from tests.browser import Pages
 from tests.flows.conftest import Northside, SignedInPage
 from tests.flows.history import fill_history
 from tests.stack import RunningStack
-from wallet.models import Card, PaymentLink, TopUp
+from wallet.models import Card, Delivery, EventType, PaymentLink, TopUp
 from wallet.services.cards import save_card
 from wallet.services.payment_links import payment_link_token, request_payment_link
 from wallet.tests.builders import card_details
+from wallet.tests.hooks import endpoint_of, tell
 
 
 @dataclass
@@ -43,6 +44,7 @@ def places(northside: Northside) -> Places:
             "filtered to nothing": f"{billing}?show=messages&from=2020-01-01&until=2020-01-02",
             "add balance": f"{billing}/add-balance",
             "automatic payments": f"{billing}/automatic-payments",
+            "e-mails": f"{billing}/e-mails",
             "three ways": f"{billing}/links/{connect.pk}",
             "remove card": f"{billing}/cards/{first.pk}/remove",
             "receipt": f"{billing}/receipts/{paid.receipt_number}",
@@ -50,6 +52,7 @@ def places(northside: Northside) -> Places:
             "still processing": f"{billing}/top-ups/{unknown.pk}",
             "added": f"{billing}/top-ups/{paid.pk}",
             **{f"link {name}": f"{billing}/links/{link.pk}" for name, link in links.items()},
+            **_webhooks(northside),
         },
         public={
             **{f"pay {name}": _public(links[name]) for name in ("open", "used", "processing")},
@@ -57,6 +60,27 @@ def places(northside: Northside) -> Places:
             "pay unknown": "/pay/unknown",
         },
     )
+
+
+def _webhooks(northside: Northside) -> dict[str, str]:
+    base = f"/w/{northside.workspace.public_id}/settings/webhooks"
+    endpoint = endpoint_of(northside.workspace, "https://hooks.northside.example/" + "a" * 60, failing_since=timezone.now()).endpoint
+    for event in (EventType.LOW_BALANCE, EventType.DEPLETED, EventType.PAUSED):
+        tell(northside.wallet, event=event)
+    waiting, delivered, failed = Delivery.objects.order_by("pk")
+    Delivery.objects.filter(pk=delivered.pk).update(next_attempt_at=None, delivered_at=timezone.now(), last_status=200)
+    Delivery.objects.filter(pk=failed.pk).update(next_attempt_at=None, last_error="It answered 500.", last_status=500)
+    Delivery.objects.filter(pk=waiting.pk).update(next_attempt_at=timezone.now() + timedelta(hours=1))
+    failed.log.create(started_at=timezone.now(), duration_ms=80, status=500, error="It answered 500.", answer="<h1>Oops</h1>")
+    page = f"{base}/{endpoint.pk}"
+    return {
+        "webhooks": base,
+        "webhook": page,
+        "webhook message": f"{page}/deliveries/{failed.pk}",
+        "add webhook": f"{base}/new",
+        "new secret": f"{page}/secret/new",
+        "remove webhook": f"{page}/remove",
+    }
 
 
 def _public(link: PaymentLink) -> str:
