@@ -54,10 +54,10 @@ def test_it_charges_other_prices_and_posts_nothing(used: Metering) -> None:
 
 def test_it_counts_what_the_money_would_not_have_covered(used: Metering) -> None:
     found = simulate_month(
-        used.wallet, first_day=this_month(), terms=[Terms(meter="call_out", prefix="44", price_micros=DOLLAR, per_units=60)]
+        used.wallet, first_day=this_month(), terms=[Terms(meter="call_out", prefix="44", price_micros=2 * DOLLAR, per_units=60)]
     )
 
-    assert (found.would.stopped, found.would.stopped_micros, found.would.charged_micros) == (1, 10 * DOLLAR, 20 * DOLLAR)
+    assert (found.would.stopped, found.would.stopped_micros, found.would.charged_micros) == (1, 20 * DOLLAR, 40 * DOLLAR)
     assert found.would.ended_micros == 0
 
 
