@@ -4,15 +4,17 @@ from collections.abc import Sequence
 from typing import Annotated, Any
 from uuid import UUID
 
+from django.utils import timezone
 from ninja import Path, Query
 from ninja.responses import Status
 from pydantic import Field
 
 from wallet.api_problems import WALLET_CODES
-from wallet.api_schemas import LinkIn, LinkOut, TopUpOut, TransactionOut, WalletOut, WorkspaceIn, WorkspaceOut
+from wallet.api_schemas import AutomaticPaymentsOut, LinkIn, LinkOut, TopUpOut, TransactionOut, WalletOut, WorkspaceIn, WorkspaceOut
 from wallet.errors import GatewayError
-from wallet.models import Origin, PaymentLink, TopUp, Transfer, Wallet
+from wallet.models import AutomaticPayments, Origin, PaymentLink, TopUp, Transfer, Wallet
 from wallet.queries import payment_links_page, transfers_page, wallet_status
+from wallet.services.automatic_charges import charged_so_far
 from wallet.services.checkout import withdraw_payment_link
 from wallet.services.payment_links import LinkState, link_states, payment_link_url, request_payment_link
 from wallet.services.platform_workspaces import provide_platform_workspace
@@ -97,6 +99,7 @@ def get_wallet(request: ApiRequest, subject: Subject) -> WalletOut:
         status=wallet_status(wallet),
         depleted_at=wallet.depleted_at,
         grace_until=wallet.grace_until,
+        automatic_payments=_automatic_payments_out(wallet),
     )
 
 
@@ -257,6 +260,23 @@ def _workspace_out(workspace: Workspace, *, currency: str | None) -> WorkspaceOu
         currency=currency,
         time_zone=workspace.time_zone,
         created_at=workspace.created_at,
+    )
+
+
+def _automatic_payments_out(wallet: Wallet) -> AutomaticPaymentsOut | None:
+    rule = AutomaticPayments.objects.filter(wallet=wallet).first()
+    if rule is None:
+        return None
+    return AutomaticPaymentsOut(
+        active=rule.is_active,
+        suspended=AutomaticPayments.Suspension(rule.suspension) if rule.suspension else None,
+        awaits_confirmation=rule.confirmation_link_id is not None,
+        next_try_at=rule.next_try_at,
+        threshold_micros=rule.threshold_micros,
+        amount_micros=rule.amount_micros,
+        target_micros=rule.target_micros,
+        monthly_cap_micros=rule.monthly_cap_micros,
+        charged_this_month_micros=charged_so_far(wallet, now=timezone.now()).month_micros,
     )
 
 

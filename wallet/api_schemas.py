@@ -8,7 +8,7 @@ from django.core.validators import validate_email
 from ninja import Schema
 from pydantic import AfterValidator, ConfigDict, Field, JsonValue, WithJsonSchema, model_validator
 
-from wallet.models import Origin, PaymentLink, TopUp
+from wallet.models import AutomaticPayments, Origin, PaymentLink, TopUp
 from wallet.money import CURRENCIES
 from wallet.queries import WalletStatus
 from wallet.services.payment_links import LinkState
@@ -76,6 +76,22 @@ class WorkspaceOut(Schema):
     created_at: Instant
 
 
+class AutomaticPaymentsOut(Schema):
+    """Below the threshold the owner's saved card is charged. Its owner alone sets the rule, on Settings → Billing."""
+
+    active: bool = Field(description="Switched on. The card is charged unless `suspended` says why not.")
+    suspended: Annotated[AutomaticPayments.Suspension, one_of(AutomaticPayments.Suspension)] | None = Field(
+        description="Why nothing is charged until the owner acts; null while it goes on."
+    )
+    awaits_confirmation: bool = Field(description="The bank asks the cardholder to confirm a payment; nothing is charged meanwhile.")
+    next_try_at: Instant | None = Field(description="Nothing is charged before: a pause after a decline, or a limit that is reached.")
+    threshold_micros: int = Field(description="A use that leaves less available than this sets it off.", examples=[10_000_000])
+    amount_micros: int | None = Field(description="What is charged; null where there is a target.", examples=[25_000_000])
+    target_micros: int | None = Field(description="What the wallet is brought back to, in place of an amount.", examples=[None])
+    monthly_cap_micros: int = Field(description="The most in a month of the workspace's zone.", examples=[100_000_000])
+    charged_this_month_micros: int = Field(description="What of it was charged, or may be just now.", examples=[25_000_000])
+
+
 class WalletOut(Schema):
     """A workspace's money, as it is now."""
 
@@ -91,6 +107,7 @@ class WalletOut(Schema):
     status: Annotated[WalletStatus, one_of(WalletStatus)] = Field(description="What the status bar of its pages says.")
     depleted_at: Instant | None = Field(description="When nothing was available any more; null while something is.")
     grace_until: Instant | None = Field(description="Until when inbound calls go on after that.")
+    automatic_payments: AutomaticPaymentsOut | None = Field(description="Null where they were never switched on.")
 
 
 class TransactionOut(Schema):

@@ -4,6 +4,7 @@ from uuid import uuid4
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
 from billing.tests.conftest import SignedIn, a_card
 from wallet.models import Card, Origin, TopUp, Wallet
@@ -95,3 +96,18 @@ def test_it_is_alices_alone(
 @pytest.mark.parametrize("act", ["default", "backup"])
 def test_it_changes_nothing_by_being_looked_at(alices: Client, first: Card, second: Card, page: str, act: str) -> None:
     assert alices.get(f"{page}/cards/{second.pk}/{act}").status_code == 405
+
+
+@pytest.mark.parametrize(
+    ("months", "said"),
+    [(-1, "Expired"), (0, ", soon"), (1, ", soon"), (2, "Expires")],
+)
+def test_it_says_which_cards_expire_soon(alices: Client, wallet: Wallet, page: str, months: int, said: str) -> None:
+    today = timezone.localdate()
+    month = today.month - 1 + months
+    a_card(wallet, expiry_month=month % 12 + 1, expiry_year=today.year + month // 12)
+
+    body = alices.get(page).content.decode()
+
+    assert said in body
+    assert (", soon" in body) is (said == ", soon")

@@ -9,7 +9,8 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from billing.tests.conftest import SignedIn, a_link
+from billing.tests.automatic_states import Stage
+from billing.tests.conftest import SignedIn, a_card, a_link
 from stripe_sandbox.testing import RunningSandbox
 from wallet.models import CardSetup, PaymentLink, TopUp, Wallet
 from wallet.services.checkout import open_checkout, return_from_checkout
@@ -151,6 +152,49 @@ def test_it_says_processing_while_stripe_does_not_answer(
     assert "<html" not in second
 
 
+def test_it_need_not_be_paid_while_a_saved_card_is_charged(
+    payer: Client, alices: Client, wallet: Wallet, alice: User, pay_link: PaymentLink, address: str, page: str
+) -> None:
+    stage = Stage(wallet, alice, a_card(wallet))
+    stage.put_into("charging")
+
+    for response in (payer.get(address), payer.post(address), payer.get(f"{address}/return")):
+        body = response.content.decode()
+        assert "A saved card is being charged for this right now." in body
+        assert f'hx-get="{address}"' in body
+        assert "<form" not in body
+    assert not TopUp.objects.filter(origin="payment_link").exists()
+    owners = alices.get(f"{page}/links/{pay_link.pk}").content.decode()
+    assert "no need to pay" in owners
+    assert "Pay here" not in owners
+
+    # It failed: the page turns back by itself.
+    stage.put_into("declined")
+    TopUp.objects.filter(status="succeeded").delete()
+    turned = payer.get(address, headers={"HX-Request": "true"}).content.decode()
+    assert "Pay $20.00" in turned
+    assert "A saved card was charged a moment ago." not in turned
+
+
+def test_it_says_that_a_saved_card_was_charged_meanwhile(payer: Client, wallet: Wallet, alice: User, address: str) -> None:
+    Stage(wallet, alice, a_card(wallet)).put_into("active")
+    assert "A saved card was charged a moment ago." in payer.get(address).content.decode()
+
+    TopUp.objects.update(resolved_at=timezone.now() - timedelta(hours=1))
+    assert "A saved card was charged a moment ago." not in payer.get(address).content.decode()
+
+
+def test_it_says_that_the_bank_asks_and_keeps_the_card_by_default(payer: Client, wallet: Wallet, alice: User, address: str) -> None:
+    Stage(wallet, alice, a_card(wallet)).put_into("to confirm")
+    confirms = f"/pay/{payment_link_token(wallet.payment_links.get(request_id__startswith='confirm:'))}"
+
+    body = payer.get(confirms).content.decode()
+
+    assert "Your bank asks you to confirm" in body
+    assert re.search(r'<input type="checkbox" name="saves_card" checked>', body)
+    assert "Your bank asks you to confirm" not in payer.get(address).content.decode()
+
+
 def test_it_connects_a_card(payer: Client, wallet: Wallet, alice: User, sandbox: RunningSandbox) -> None:
     address = f"/pay/{payment_link_token(a_link(wallet, by=alice, dollars=None))}"
 
@@ -288,6 +332,18 @@ def test_it_leads_an_admin_back_to_billing(
 
     assert page in alices.get(address).content.decode()
     assert page not in signed_in(bob).get(address).content.decode()
+
+
+def test_it_leads_an_admin_from_the_new_card_to_the_rule(
+    alices: Client, payer: Client, wallet: Wallet, alice: User, page: str, sandbox: RunningSandbox
+) -> None:
+    link = a_link(wallet, by=alice, dollars=None)
+    sandbox.pay_checkout(open_checkout(link))
+    return_from_checkout(link)
+    address = f"/pay/{payment_link_token(link)}"
+
+    assert f'href="{page}/automatic-payments"' in alices.get(address).content.decode()
+    assert "automatic-payments" not in payer.get(address).content.decode()
 
 
 @pytest.mark.parametrize("tail", ["", "/return"])

@@ -10,7 +10,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from wallet.ledger import post
-from wallet.models import PaymentLink, TopUp, Wallet
+from wallet.models import AutomaticPayments, Origin, PaymentLink, TopUp, Wallet
 from wallet.services.payment_links import find_payment_link, link_state, mark_withdrawn
 from wallet.tests.builders import DOLLAR, adjustment, charge, make_wallet, open_top_up
 from workspaces.models import IdempotentRequest, Invitation, Membership, Role, Scope, User, Workspace
@@ -177,6 +177,34 @@ def test_it_reads_a_wallet(wallet: Wallet, own: Caller, path: str) -> None:
         "status": "fine",
         "depleted_at": None,
         "grace_until": None,
+        "automatic_payments": None,
+    }
+
+
+def test_it_reads_how_automatic_payments_stand(wallet: Wallet, own: Caller, path: str) -> None:
+    AutomaticPayments.objects.create(
+        wallet=wallet,
+        is_active=True,
+        threshold_micros=10 * DOLLAR,
+        amount_micros=25 * DOLLAR,
+        monthly_cap_micros=100 * DOLLAR,
+        daily_charges_max=3,
+        consented_at=timezone.now(),
+        suspended_at=timezone.now(),
+        suspension=AutomaticPayments.Suspension.CARD_REFUSED,
+    )
+    TopUp.objects.create(wallet=wallet, origin=Origin.AUTOMATIC, amount_micros=25 * DOLLAR, request_id="1", status="unknown")
+
+    assert own.get(path).body["automatic_payments"] == {
+        "active": True,
+        "suspended": "card_refused",
+        "awaits_confirmation": False,
+        "next_try_at": None,
+        "threshold_micros": 10_000_000,
+        "amount_micros": 25_000_000,
+        "target_micros": None,
+        "monthly_cap_micros": 100_000_000,
+        "charged_this_month_micros": 25_000_000,
     }
 
 
