@@ -28,7 +28,21 @@ from stripe_sandbox.testing import RunningSandbox, running_sandbox
 from wallet import stripe_gateway
 from wallet.automatic_rule import Terms
 from wallet.ledger import lock_wallet, post, post_new
-from wallet.models import Account, AutomaticPayments, Card, CardSetup, Notice, Origin, PaymentLink, TopUp, Transfer, Wallet, WebhookEvent
+from wallet.models import (
+    Account,
+    AutomaticPayments,
+    Card,
+    CardSetup,
+    Notice,
+    Origin,
+    PaymentLink,
+    RefundRequest,
+    TopUp,
+    Transfer,
+    Wallet,
+    WalletClosing,
+    WebhookEvent,
+)
 from wallet.services.automatic_charges import consider_charges
 from wallet.services.automatic_payments import Switched, switch_on
 from wallet.services.cards import save_card
@@ -209,6 +223,13 @@ class MoneyIn:
             checkout_expires_at=F("checkout_expires_at") - passed,
             stripe_unclear_at=F("stripe_unclear_at") - passed,
         )
+        RefundRequest.objects.update(
+            next_check_at=F("next_check_at") - passed,
+            requested_at=F("requested_at") - passed,
+            decided_at=F("decided_at") - passed,
+            sent_at=F("sent_at") - passed,
+        )
+        WalletClosing.objects.update(next_check_at=F("next_check_at") - passed)
         Wallet.objects.update(stripe_unclear_at=F("stripe_unclear_at") - passed)
         AutomaticPayments.objects.update(next_try_at=F("next_try_at") - passed)
         WebhookEvent.objects.update(next_attempt_at=F("next_attempt_at") - passed)

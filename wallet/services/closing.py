@@ -9,7 +9,7 @@ from itertools import islice
 from uuid import UUID, uuid4
 
 from django.db import transaction
-from django.db.models import Sum
+from django.db.models import Min, Sum
 from django.utils import timezone
 
 from wallet.errors import ActRefused
@@ -130,11 +130,12 @@ def _go_on(wallet: Wallet, closing: WalletClosing, *, locked: Collection[UUID]) 
 
 
 def _refundable(wallet: Wallet, closing: WalletClosing) -> dict[UUID, int]:
-    """Unspent parts of top-ups that can take money back: not disputed, and none that Stripe has refused in this closing."""
-    refused = set(closing.refund_requests.filter(status=RefundRequest.Status.FAILED).values_list("top_up_id", flat=True))
+    """Unspent parts of top-ups that can take money back: not disputed, and less than what Stripe has refused in this closing."""
+    failed = closing.refund_requests.filter(status=RefundRequest.Status.FAILED).values("top_up").annotate(least=Min("amount_micros"))
+    refused = dict(failed.values_list("top_up", "least"))
     disputed = set(Dispute.objects.filter(wallet=wallet, closed_at=None).values_list("top_up_id", flat=True))
-    usable = ((top_up, micros) for top_up, micros in unspent_top_ups(wallet).items() if top_up not in refused | disputed)
-    return dict(islice(usable, REFUNDED_AT_ONCE))
+    parts = ((top_up, micros) for top_up, micros in unspent_top_ups(wallet).items() if top_up not in disputed)
+    return dict(islice(((top_up, micros) for top_up, micros in parts if micros < refused.get(top_up, micros + 1)), REFUNDED_AT_ONCE))
 
 
 def _ask_for_refund(wallet: Wallet, closing: WalletClosing, *, top_up_id: UUID, micros: int) -> None:
