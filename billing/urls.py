@@ -3,7 +3,21 @@
 from django.urls import include, path
 
 from billing.api_reference import api_reference
-from billing.views import add_balance, automatic, cards, emails, history, links, overview, public, receipts, top_ups, webhooks, workspaces
+from billing.views import (
+    add_balance,
+    automatic,
+    cards,
+    emails,
+    history,
+    links,
+    overview,
+    public,
+    receipts,
+    statements,
+    top_ups,
+    webhooks,
+    workspaces,
+)
 
 app_name = "billing"
 
@@ -39,6 +53,8 @@ of_one_workspace = [
     path("settings/webhooks/<int:endpoint_id>/deliveries/<int:delivery_id>", webhooks.delivery, name="webhook_delivery"),
     path("settings/webhooks/<int:endpoint_id>/deliveries/<int:delivery_id>/row", webhooks.delivery_row, name="webhook_delivery_row"),
     path("settings/webhooks/<int:endpoint_id>/deliveries/<int:delivery_id>/resend", webhooks.resend, name="resend_webhook"),
+    path("settings/billing/statements/<str:month>.pdf", statements.statement_pdf, name="statement_pdf"),
+    path("settings/billing/statements/<str:month>", statements.statement, name="statement"),
     path("settings/billing/receipts/<str:receipt_number>.pdf", receipts.receipt_pdf, name="receipt_pdf"),
     path("settings/billing/receipts/<str:receipt_number>", receipts.receipt, name="receipt"),
 ]

@@ -118,6 +118,11 @@ def read_month(text: str, *, zone: ZoneInfo) -> date:
     return min(month, this_month) if month.year in YEARS else this_month
 
 
+def months_offered(wallet: Wallet, *, zone: ZoneInfo) -> list[Month]:
+    """The months that have a summary and a statement, newest first."""
+    return _months(wallet, began=first_day_of_use(wallet), today=_today(zone), zone=zone)
+
+
 def summary(wallet: Wallet, *, month: date, zone: ZoneInfo) -> Summary:
     """What was used in the month that begins on `month`, with the days before it that it is held against."""
     today = _today(zone)

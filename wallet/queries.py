@@ -7,7 +7,7 @@ from enum import StrEnum
 from uuid import UUID
 
 from django.db import connection
-from django.db.models import Q, QuerySet
+from django.db.models import Count, Q, QuerySet, Sum
 from django.utils import timezone
 
 from wallet.models import OPEN_STATUSES, Account, Card, PaymentLink, TopUp, Transfer, Wallet
@@ -69,6 +69,34 @@ def seqs_between(wallet: Wallet, *, since: datetime | None, until: datetime | No
     after = rows.filter(posted_at__gte=until).first() if until is not None else None
     end = wallet.last_seq + 1
     return ((first or end) - 1, min(after or end, end))
+
+
+@dataclass(frozen=True)
+class KindSum:
+    """What the wallet's rows of one kind moved, in one direction."""
+
+    kind: str
+    is_credit: bool
+    rows: int
+    amount_micros: int
+
+
+def kind_sums(wallet: Wallet, *, above: int, below: int) -> list[KindSum]:
+    """The sums of each kind over the rows between two seqs (see seqs_between), both left out. Zero rows of free uses count."""
+    rows = _rows_of_wallet(wallet).filter(seq__gt=above, seq__lt=below).values("kind", "credit")
+    summed = rows.annotate(rows=Count("seq"), micros=Sum("amount_micros")).order_by("kind", "credit")
+    sums: dict[tuple[str, bool], tuple[int, int]] = {}
+    for row in summed:
+        key = (row["kind"], row["credit"] == Account.WALLET)
+        count, micros = sums.get(key, (0, 0))
+        sums[key] = (count + row["rows"], micros + int(row["micros"]))
+    return [KindSum(kind, is_credit, count, micros) for (kind, is_credit), (count, micros) in sums.items()]
+
+
+def balance_at(wallet: Wallet, *, seq: int) -> int:
+    """The balance after that row; 0 before the first one."""
+    found = Transfer.objects.filter(wallet=wallet, seq=seq).values_list("balance_after_micros", flat=True).first()
+    return found or 0
 
 
 def transfers_of_seqs(wallet: Wallet, seqs: Collection[int], *, kinds: Collection[str] = ()) -> list[Transfer]:

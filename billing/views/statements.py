@@ -1,0 +1,36 @@
+"""The statement of a month, as a page to print and as a PDF."""
+
+from django.http import Http404, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_safe
+
+from billing.statements import Statement, statement_of
+from billing.statements import statement_pdf as pdf_of
+from billing.usage_summary import months_offered
+from billing.views.rendering import wallet_of
+from workspaces.access import WorkspaceRequest, billing_required
+
+
+@require_safe
+@billing_required
+def statement(request: WorkspaceRequest, month: str) -> HttpResponse:
+    """The page."""
+    return render(request, "billing/statement.html", {"statement": _statement(request, month)})
+
+
+@require_safe
+@billing_required
+def statement_pdf(request: WorkspaceRequest, month: str) -> HttpResponse:
+    """The file."""
+    found = _statement(request, month)
+    headers = {"Content-Disposition": f'attachment; filename="statement-{found.workspace_reference}-{found.value}.pdf"'}
+    return HttpResponse(pdf_of(found), content_type="application/pdf", headers=headers)
+
+
+def _statement(request: WorkspaceRequest, month: str) -> Statement:
+    """Of a month that the page offers; there is none of any other."""
+    wallet = wallet_of(request)
+    offered = {one.value: one.first_day for one in months_offered(wallet, zone=request.workspace.zone)}
+    if month not in offered:
+        raise Http404
+    return statement_of(wallet, month=offered[month])
