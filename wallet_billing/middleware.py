@@ -6,6 +6,7 @@ It knows nothing of workspaces or money.
 import ipaddress
 import logging
 import re
+import sys
 import time
 import uuid
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from django.conf import settings
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.views import defaults
 
 from wallet_billing.problems import problem
 
@@ -31,6 +33,8 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 _FORWARDED = ("HTTP_X_FORWARDED_FOR", "HTTP_X_FORWARDED_PROTO", "HTTP_X_FORWARDED_HOST", "HTTP_X_FORWARDED_PORT", "HTTP_FORWARDED")
 PERMISSIONS_POLICY = "accelerometer=(), camera=(), display-capture=(), geolocation=(), gyroscope=(), microphone=(), payment=(), usb=()"
 RETRY_AFTER_SECONDS = 5
+PASSING = (OperationalError, InterfaceError, redis.ConnectionError, redis.TimeoutError)
+"""What passes by itself: PostgreSQL or Redis is away, or busy for longer than anybody waits."""
 
 
 def is_for_machines(request: HttpRequest) -> bool:
@@ -155,20 +159,28 @@ class Unavailable:
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         """The answer for what will pass by itself; None for what is a bug."""
-        if not isinstance(exception, OperationalError | InterfaceError | redis.ConnectionError | redis.TimeoutError):
-            return None
-        logger.error("unavailable", exc_info=exception)
-        if is_for_machines(request):
-            response: HttpResponse = problem(
-                status=503,
-                code="unavailable",
-                title="Unavailable",
-                detail="Nothing was done. Send the same request again, with the same idempotency key.",
-            )
-        else:
-            response = render(request, "503.html", status=503)
-        response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
-        return response
+        return _unavailable(request, exception) if isinstance(exception, PASSING) else None
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """Django's handler500: what will pass by itself is told as that also where it happened before any view, as in reading the session."""
+    exception = sys.exc_info()[1]
+    return _unavailable(request, exception) if isinstance(exception, PASSING) else defaults.server_error(request)
+
+
+def _unavailable(request: HttpRequest, exception: Exception) -> HttpResponse:
+    logger.error("unavailable", exc_info=exception)
+    if is_for_machines(request):
+        response: HttpResponse = problem(
+            status=503,
+            code="unavailable",
+            title="Unavailable",
+            detail="Nothing was done. Send the same request again, with the same idempotency key.",
+        )
+    else:
+        response = render(request, "503.html", status=503)
+    response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+    return response
 
 
 def _parts(request: HttpRequest, *, name: str) -> list[str]:

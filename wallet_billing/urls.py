@@ -8,6 +8,8 @@ from django.views.generic import RedirectView
 # The console is entered through the product's own sign-in: with its limits and second factor, not past them.
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]  # the way django-allauth documents
 
+handler500 = "wallet_billing.middleware.server_error"
+
 urlpatterns: list[URLPattern | URLResolver] = [
     path("admin/", admin.site.urls),
     path("accounts/", include("allauth.urls")),
