@@ -16,7 +16,7 @@ from django.db.models import Sum
 from django.db.models.functions import Coalesce
 from django.utils.module_loading import module_has_submodule
 
-from wallet import book_queries, seal_queries
+from wallet import act_book_queries, book_queries, seal_queries
 from wallet.models import Account, Wallet
 from wallet.money import format_exact
 from wallet.services.seals import first_broken_day
@@ -144,6 +144,40 @@ CHECKS = [
             "no dispute": "books the dispute {reference}, and the wallet has no such dispute",
             "no promotion": "books the promotion {reference}, and the wallet has no such promotion",
             "given part": "moves {amount_micros} of given credit, and should count all of it as given, not {promotion_micros}",
+        },
+    ),
+    Check(
+        name="adjustments",
+        proves="each adjustment was booked once, of its amount, where it was approved, and none without",
+        statement=act_book_queries.ADJUSTMENTS,
+        words={
+            "no adjustment": "books the adjustment {reference}, and the wallet has no such adjustment",
+            "not booked": "has the adjustment {id} of {amount_micros}, which is done and should have been booked",
+            "not approved": "books the adjustment {id}, which is {status} and should not have been booked",
+            "amount": "books {booked_micros} for the adjustment {id}, and should book {amount_micros}",
+        },
+    ),
+    Check(
+        name="grants",
+        proves="each promotion that was asked for was given once, of its amount, where it was approved, and none without",
+        statement=act_book_queries.GRANTS,
+        words={
+            "no grant": "was given the promotion {promotion_id} for a grant that the wallet does not have",
+            "not given": "has the grant {id} of {amount_micros}, which is done and should have its promotion",
+            "not approved": "was given the promotion {promotion_id} for the grant {id}, which is {status}",
+            "amount": "was given {given_micros} for the grant {id}, and should have been given {amount_micros}",
+        },
+    ),
+    Check(
+        name="refunds asked for",
+        proves="the money of each refund that is under way is set aside, and each that is over names what became of it",
+        statement=act_book_queries.REFUND_REQUESTS,
+        words={
+            "no request": "has {aside_micros} set aside as {idempotency_key}, and no such refund is under way",
+            "elsewhere": "asks for the refund {id} of a top-up that is another wallet's",
+            "set aside": "has {aside_micros} set aside for the refund {id}, which is {status}, and should have {due_micros}",
+            "refund": "names {stripe_refund_id} of {refunded_micros} as what became of the refund {id} of {amount_micros}",
+            "outcome": "calls the refund {id} {status}, and {stripe_refund_id} is {refund_status}",
         },
     ),
     Check(
