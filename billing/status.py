@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
+from django.conf import settings
 from django.utils import timezone
 
 from billing.automatic_trouble import Trouble, trouble_of
@@ -80,6 +81,10 @@ _SET_ASIDE = StatusBar(
 )
 
 
+_FROZEN = ("This wallet is frozen", "Nothing new starts and no card is charged until support has opened it again.")
+_CLOSED = ("This wallet is closed", "Nothing starts any more, and no money is taken.")
+
+
 def status_bar_of(membership: Membership) -> StatusBar | None:
     """The bar of the member's workspace; None when all is well."""
     wallet = Wallet.objects.filter(workspace=membership.workspace_id).first()
@@ -88,6 +93,9 @@ def status_bar_of(membership: Membership) -> StatusBar | None:
 
 def status_bar_for(wallet: Wallet, *, zone: ZoneInfo) -> StatusBar | None:
     """The gravest thing there is to say of the wallet; None when all is well."""
+    if wallet.closed_at is not None or wallet.frozen_at is not None:
+        title, text = _FROZEN if wallet.closed_at is None else _CLOSED
+        return StatusBar("danger", title, text, Action("Write to support", path=f"mailto:{settings.SUPPORT_EMAIL}"))
     was_used = wallet.last_seq > 0
     may_be_new = not was_used or (wallet.depleted_at is None and wallet.balance_micros <= 0)
     if may_be_new and wallet_status(wallet) is WalletStatus.UNCONNECTED:

@@ -6,6 +6,7 @@ from unittest.mock import patch
 from zoneinfo import ZoneInfo
 
 import pytest
+from django.conf import settings
 from django.test import Client
 from django.utils import timezone
 
@@ -207,3 +208,16 @@ def test_it_says_when_too_little_was_used_to_say(alices: Client, wallet: Wallet,
     post(wallet.pk, [adjustment(20 * DOLLAR)])
 
     assert "Too little use yet to say" in alices.get(page).content.decode()
+
+
+@pytest.mark.parametrize(
+    ("column", "title"), [("frozen_at", "This wallet is frozen"), ("closed_at", "This wallet is closed")], ids=["frozen", "closed"]
+)
+def test_it_says_that_the_operator_has_stopped_it(alices: Client, wallet: Wallet, column: str, title: str) -> None:
+    """Before all else: adding balance would change nothing."""
+    Wallet.objects.update(**{column: timezone.now()})
+
+    page = alices.get(f"/w/{wallet.workspace.public_id}/settings/billing").content.decode()
+
+    assert title in page
+    assert f'href="mailto:{settings.SUPPORT_EMAIL}">Write to support</a>' in page
