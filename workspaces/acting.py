@@ -20,8 +20,11 @@ class Actor:
     label: str
     user: User | None = None
     address: str | None = None
+    is_in_console: bool = False
 
 
+CONSOLE = "/admin/"
+"""Whoever acts below this address acts for the operator, not for a workspace of theirs."""
 SYSTEM = Actor(ActorKind.SYSTEM, "system")
 
 _actor: ContextVar[Actor] = ContextVar("actor", default=SYSTEM)
@@ -63,5 +66,5 @@ def _actor_of(request: HttpRequest) -> Actor:
     address = request.META.get("REMOTE_ADDR") or None
     # Asking for the user reads the session: requests without one are not made to have one.
     if request.COOKIES and request.user.is_authenticated:
-        return Actor(ActorKind.PERSON, request.user.email, request.user, address)
+        return Actor(ActorKind.PERSON, request.user.email, request.user, address, is_in_console=request.path.startswith(CONSOLE))
     return Actor(ActorKind.PAYER, "not signed in", None, address)

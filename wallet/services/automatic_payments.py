@@ -13,6 +13,7 @@ from wallet.services.automatic_charges import chargeable_card, charged_so_far, d
 from wallet.services.automatic_suspension import lift
 from wallet.services.cards import set_default_card
 from workspaces.models import User
+from workspaces.services.audit import record
 
 
 @dataclass(frozen=True)
@@ -39,8 +40,10 @@ def switch_on(wallet: Wallet, *, terms: Terms, card: Card, consent_text: str, co
     rule = AutomaticPayments.objects.filter(wallet=locked).first()
     if rule is not None and stands_already(rule, terms=terms, card=card, consent_text=consent_text):
         return Switched(rule, None)
+    before = _told(rule)
     set_default_card(card)
     rule = _agreed(locked, rule, terms=terms, consent_text=consent_text, consented_by=consented_by)
+    record("automatic_payments.switched_on", workspace=locked.pk, target=card.label, before=before, after=_told(rule))
     return Switched(rule, decide_charge(locked, rule, now=timezone.now()))
 
 
@@ -53,6 +56,7 @@ def switch_off(wallet: Wallet) -> None:
             lift(locked, rule)
             rule.is_active = False
             rule.save(update_fields=["is_active"])
+            record("automatic_payments.switched_off", workspace=locked.pk)
 
 
 def try_again(wallet: Wallet) -> TopUp | None:
@@ -69,6 +73,7 @@ def try_again(wallet: Wallet) -> TopUp | None:
         if chargeable_card(locked) is None:
             raise CardUnusable("No card is connected. Connect one first.")
         lift(locked, rule)
+        record("automatic_payments.tried_again", workspace=locked.pk)
         return decide_charge(locked, rule, now=timezone.now())
 
 
@@ -110,3 +115,10 @@ def _agreed(wallet: Wallet, rule: AutomaticPayments | None, *, terms: Terms, con
         },
     )
     return agreed
+
+
+def _told(rule: AutomaticPayments | None) -> dict[str, object]:
+    """For the audit log: what was agreed, and nothing of the card."""
+    if rule is None or not rule.is_active:
+        return {"is_active": False}
+    return {"is_active": True, **vars(rule.terms)}

@@ -12,6 +12,7 @@ from wallet.services.automatic_suspension import lift_suspension
 from wallet.services.notices import notify_admins
 from wallet.stripe_objects import CardDetails
 from workspaces.models import User
+from workspaces.services.audit import record
 from workspaces.wake import wake
 
 
@@ -36,6 +37,7 @@ def save_card(wallet_id: int, details: CardDetails, *, connected_by: User | None
     )
     if is_new:
         _take_over_role(wallet, card)
+        record("card.connected", workspace=wallet.pk, target=card.label)
     return card
 
 
@@ -73,6 +75,8 @@ def set_default_card(card: Card) -> Card:
     card.is_default, card.is_backup, card.refused_at = True, False, None
     card.save(update_fields=["is_default", "is_backup", "refused_at"])
     lift_suspension(lock_wallet(card.wallet_id))
+    if former is not None:
+        record("card.made_default", workspace=card.wallet_id, target=card.label, before={"default": former.label})
     return card
 
 
@@ -88,6 +92,7 @@ def set_backup_card(card: Card) -> Card:
     Card.objects.filter(wallet_id=card.wallet_id, is_backup=True).exclude(pk=card.pk).update(is_backup=False)
     card.is_backup, card.refused_at = True, None
     card.save(update_fields=["is_backup", "refused_at"])
+    record("card.made_backup", workspace=card.wallet_id, target=card.label)
     return card
 
 
@@ -106,6 +111,7 @@ def remove_card(card: Card) -> None:
         raise CardInUse("Automatic payments charge this card. Connect another card first, or switch automatic payments off.")
     was_default = card.is_default
     _mark_removed(card)
+    record("card.removed", workspace=card.wallet_id, target=card.label)
     if was_default:
         heir = Card.objects.filter(wallet_id=card.wallet_id, removed_at=None).order_by("-is_backup", "-connected_at").first()
         if heir is not None:

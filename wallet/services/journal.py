@@ -42,7 +42,7 @@ def journal_lines(*, first_day: date, last_day: date, zone: ZoneInfo) -> Iterato
     if not 1 <= days <= DAYS_MAX:
         raise ValueError(f"Choose a period of 1 to {DAYS_MAX} days.")
     since, until = (datetime.combine(day, time(), tzinfo=zone) for day in (first_day, last_day + timedelta(days=1)))
-    asked = {"zone": str(zone), "since": since, "until": until}
+    asked: dict[str, str | datetime] = {"zone": str(zone), "since": since, "until": until}
     writer = csv.writer(_Line())
     yield writer.writerow(COLUMNS)
     with transaction.atomic(), connection.cursor() as cursor:

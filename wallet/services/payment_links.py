@@ -90,7 +90,7 @@ def _make(
     lifetime: timedelta,
 ) -> PaymentLink:
     link_id = uuid4()
-    return PaymentLink.objects.create(
+    link = PaymentLink.objects.create(
         id=link_id,
         wallet=wallet,
         purpose=purpose,
@@ -100,6 +100,8 @@ def _make(
         created_by=requested_by,
         expires_at=timezone.now() + lifetime,
     )
+    record("payment_link.made", workspace=wallet.pk, target=link.get_purpose_display(), after=_told(link))
+    return link
 
 
 def payment_link_token(link: PaymentLink) -> str:
@@ -198,8 +200,14 @@ def mark_withdrawn(link: PaymentLink) -> None:
     """
     for attempts in (link.top_ups, link.card_setups):
         attempts.filter(next_check_at__isnull=False).update(next_check_at=Now())
-    PaymentLink.objects.filter(pk=link.pk, used_at=None, withdrawn_at=None).update(withdrawn_at=Now())
+    if PaymentLink.objects.filter(pk=link.pk, used_at=None, withdrawn_at=None).update(withdrawn_at=Now()):
+        record("payment_link.withdrawn", workspace=link.wallet_id, target=link.get_purpose_display(), before=_told(link))
     link.refresh_from_db(fields=["withdrawn_at", "used_at"])
+
+
+def _told(link: PaymentLink) -> dict[str, object]:
+    """For the audit log: never the token."""
+    return {"link": str(link.pk), "amount_micros": link.amount_micros}
 
 
 def _token(link_id: UUID, *, secret: str) -> str:

@@ -29,6 +29,7 @@ from wallet.services.settlement import AUTHENTICATION_REQUIRED, end_top_up, fail
 from wallet.services.wallets import stripe_customer
 from wallet.stripe_objects import Payment
 from workspaces.models import User
+from workspaces.services.audit import record
 
 logger = structlog.get_logger(__name__)
 
@@ -60,6 +61,7 @@ def request_top_up(wallet: Wallet, *, amount_micros: int, card: Card, request_id
         standing = TopUp.objects.filter(wallet=wallet, request_id=request_id).first()
         if standing is None:
             _check_card(wallet, card)
+            record("top_up.requested", workspace=wallet.pk, target=card.label, after={"amount_micros": amount_micros})
             return TopUp.objects.create(
                 wallet=wallet,
                 origin=Origin.MANUAL,

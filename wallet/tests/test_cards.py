@@ -179,6 +179,7 @@ def test_it_keeps_no_datum_of_a_card_but_what_it_shows(wallet: Wallet) -> None:
         "fingerprint",
         "is_default",
         "is_backup",
+        "refused_at",
         "connected_at",
         "removed_at",
         "detached_at",

@@ -15,6 +15,7 @@ from django.utils import timezone
 from workspaces import locking
 from workspaces.errors import ApiKeyRefused, TooManyApiKeys
 from workspaces.models import PLATFORM_SCOPES, ApiKey, Scope, User, Workspace
+from workspaces.services.audit import record
 
 API_KEYS_MAX = 50
 """Valid keys that one workspace can have, and the platform too."""
@@ -55,12 +56,15 @@ def create_api_key(
         created_by=created_by,
         expires_at=expires_at,
     )
+    record("api_key.made", workspace=workspace, target=str(api_key), after={"scopes": api_key.scopes, "expires_at": str(expires_at or "")})
     return NewApiKey(api_key, secret)
 
 
+@transaction.atomic
 def revoke_api_key(api_key: ApiKey) -> None:
     """The key is refused from the next request on, by every process. Revoking it again changes nothing."""
-    ApiKey.objects.filter(pk=api_key.pk, revoked_at=None).update(revoked_at=Now())
+    if ApiKey.objects.filter(pk=api_key.pk, revoked_at=None).update(revoked_at=Now()):
+        record("api_key.revoked", workspace=api_key.workspace_id, target=str(api_key))
     api_key.refresh_from_db(fields=["revoked_at"])
 
 

@@ -18,8 +18,8 @@ def record(
 ) -> None:
     """One act of whoever is acting. Call it inside the transaction of what it tells.
 
-    `before` and `after` are JSON: what was changed, never a secret or a card's data. `as_staff` where it was done in the
-    operator's console, so that the workspace's own page can say so.
+    `before` and `after` are JSON: what was changed, never a secret or a card's data. What is done in the
+    operator's console is marked as such by itself; `as_staff` marks what staff does elsewhere, as by a command.
     """
     actor = current_actor()
     AuditEntry.objects.create(
@@ -29,7 +29,7 @@ def record(
         actor_kind=actor.kind,
         actor=actor.user,
         actor_label=actor.label,
-        is_staff_act=as_staff,
+        is_staff_act=as_staff or actor.is_in_console,
         address=actor.address,
         before=dict(before or {}),
         after=dict(after or {}),

@@ -22,6 +22,7 @@ from workspaces.errors import (
 )
 from workspaces.models import INVITATION_LIFETIME, SEND_ATTEMPTS_MAX, Invitation, Membership, Role, User, Workspace, new_nonce
 from workspaces.rights import may_grant
+from workspaces.services.audit import record
 from workspaces.wake import wake
 
 logger = structlog.get_logger(__name__)
@@ -49,6 +50,7 @@ def invite_member(workspace: Workspace, *, by: Membership, email: str, role: Rol
     invitation = Invitation.objects.create(
         workspace=workspace, email=email, role=role, invited_by=by.user, expires_at=timezone.now() + INVITATION_LIFETIME
     )
+    record("member.invited", workspace=workspace, target=invitation.email, after={"role": role})
     logger.info("member_invited", workspace=workspace.public_id, invitation=invitation.pk, by=by.user_id, role=role)
     wake("workspaces.tasks.send_invitation", invitation.pk)
     return invitation
@@ -97,6 +99,7 @@ def revoke_invitation(invitation: Invitation, *, by: Membership) -> None:
     workspace = locking.lock_workspace(invitation.workspace)
     invitation = _open_invitation(invitation.pk)
     _require_right(by, workspace=workspace, role=invitation.role)
+    record("invitation.withdrawn", workspace=workspace, target=invitation.email, before={"role": invitation.role})
     logger.info("invitation_withdrawn", workspace=workspace.public_id, invitation=invitation.pk, by=by.user_id)
     invitation.revoked_at = timezone.now()
     invitation.save(update_fields=["revoked_at"])
@@ -133,6 +136,7 @@ def accept_invitation(token: str, *, user: User) -> Membership:
     if not belongs_to(invitation, user=user):
         raise InvitationForAnother(invited=invitation.email, signed_in=user.email)
     membership, _ = Membership.objects.get_or_create(workspace=invitation.workspace, user=user, defaults={"role": invitation.role})
+    record("invitation.accepted", workspace=invitation.workspace, target=invitation.email, after={"role": membership.role})
     logger.info("invitation_accepted", workspace=invitation.workspace.public_id, invitation=invitation.pk, member=user.pk)
     invitation.accepted_at = timezone.now()
     invitation.save(update_fields=["accepted_at"])

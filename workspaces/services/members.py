@@ -8,6 +8,7 @@ from workspaces import locking
 from workspaces.errors import LastOwner, RoleNotAllowed
 from workspaces.models import Membership, Role, Workspace
 from workspaces.rights import grantable_roles, may_grant
+from workspaces.services.audit import record
 
 logger = structlog.get_logger(__name__)
 
@@ -22,6 +23,7 @@ def change_role(membership: Membership, *, by: Membership, role: Role) -> None:
     if membership.role == Role.OWNER and role != Role.OWNER:
         _refuse_for_last_owner(workspace, membership=membership)
     logger.info("role_changed", workspace=workspace.public_id, member=membership.user_id, by=by.user_id, before=membership.role, after=role)
+    record("member.role_changed", workspace=workspace, target=membership.user.email, before={"role": membership.role}, after={"role": role})
     membership.role = role
     membership.save(update_fields=["role"])
     _withdraw_beyond(membership, allowed=grantable_roles(role))
@@ -35,6 +37,7 @@ def remove_member(membership: Membership, *, by: Membership) -> None:
     if not may_grant(by.role, wanted=membership.role):
         raise RoleNotAllowed(acting_role=by.role)
     _take_out(workspace, membership=membership)
+    record("member.removed", workspace=workspace, target=membership.user.email, before={"role": membership.role})
     logger.info("member_removed", workspace=workspace.public_id, member=membership.user_id, by=by.user_id, role=membership.role)
 
 
@@ -43,6 +46,7 @@ def leave_workspace(membership: Membership) -> None:
     """Takes oneself out, whatever the role. Locks: workspace. Raises LastOwner."""
     workspace = locking.lock_workspace(membership.workspace)
     _take_out(workspace, membership=_as_now(membership))
+    record("member.left", workspace=workspace, target=membership.user.email, before={"role": membership.role})
     logger.info("member_left", workspace=workspace.public_id, member=membership.user_id)
 
 
