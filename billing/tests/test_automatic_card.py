@@ -1,11 +1,13 @@
 """The Automatic Payments card on Billing: what it says in each state, the ways out, and that the page turns with it."""
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.test import Client
 
+from billing.automatic_state import PILLS
 from billing.tests.automatic_states import STATES, Stage
 from billing.tests.conftest import a_card
 from wallet.models import Card, Wallet
@@ -168,6 +170,13 @@ def test_it_connects_a_card_by_the_pill_where_there_is_none(alices: Client, wall
         rf'<form method="post" action="{page}/connect-card" hx-post.*?<button class="pill off"[^>]*>Not Active</button>', markup
     )
     assert 'name="then" value="automatic-payments"' in markup
+
+
+def test_it_is_described_pill_by_pill() -> None:
+    page = (Path(__file__).resolve().parent.parent.parent / "docs" / "automatic-payments.md").read_text()
+    described = re.findall(r"^\| ([A-Z][a-z ]+) \|", page.split("| Pill |")[1].split("\n\n")[0], flags=re.MULTILINE | re.IGNORECASE)
+
+    assert set(described) == {label for label, _ in PILLS.values()}
 
 
 def test_it_marks_cards_that_cannot_be_charged(alices: Client, wallet: Wallet, stage: Stage, page: str, settings: Any) -> None:

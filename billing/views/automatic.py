@@ -48,7 +48,8 @@ def automatic_payments(request: WorkspaceRequest) -> HttpResponseBase:
 def agreement(request: WorkspaceRequest) -> HttpResponse:
     """What the numbers in the form mean, while they are typed: the sentence, and what saving would charge now."""
     form = AutomaticPaymentsForm(request.GET, wallet=wallet_of(request))
-    return render(request, "billing/_automatic_agreement.html", _agreement_context(request, form))
+    # What is wrong is told beside its field once the form was sent; while it is typed, here.
+    return render(request, "billing/_automatic_agreement.html", {"is_typed": True, **_agreement_context(request, form)})
 
 
 @require_POST
