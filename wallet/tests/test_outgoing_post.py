@@ -245,7 +245,11 @@ def test_it_trusts_no_certificate_that_nobody_signed(certificate: ssl.SSLContext
 
 
 def test_it_speaks_to_no_one_in_the_clear_who_was_to_speak_tls() -> None:
-    with talking(saying(ANSWER)) as port, pytest.raises(TargetSilent, match="no secure connection"):
+    def answer_in_the_clear(connected: socket.socket) -> None:
+        connected.recv(65536)
+        connected.sendall(ANSWER)
+
+    with talking(answer_in_the_clear) as port, pytest.raises(TargetSilent, match="no secure connection"):
         ask(port, scheme="https")
 
 
