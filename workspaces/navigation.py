@@ -35,6 +35,7 @@ SETTINGS = (
     Link("Billing", "billing:billing", "settings/billing", roles=BILLING_ROLES),
     Link("API keys", "workspaces:api_keys", "settings/api-keys", roles=(Role.OWNER, Role.ADMIN)),
     Link("Webhooks", "billing:webhook_endpoints", "settings/webhooks", roles=(Role.OWNER, Role.ADMIN)),
+    Link("Activity", "workspaces:activity", "settings/activity", roles=(Role.OWNER,)),
 )
 
 

@@ -2,7 +2,7 @@
 
 from django.urls import include, path
 
-from workspaces.views import account, api_keys, home, invitations, members, settings
+from workspaces.views import account, activity, api_keys, home, invitations, members, settings
 
 app_name = "workspaces"
 
@@ -17,6 +17,7 @@ of_one_workspace = [
     path("settings/members/<int:member_id>/remove", members.remove, name="remove"),
     path("settings/members/invitations/<int:invitation_id>/resend", members.resend_invitation, name="resend_invitation"),
     path("settings/members/invitations/<int:invitation_id>/withdraw", members.revoke_invitation, name="revoke_invitation"),
+    path("settings/activity", activity.activity, name="activity"),
     path("settings/api-keys", api_keys.api_keys, name="api_keys"),
     path("settings/api-keys/new", api_keys.new_api_key, name="new_api_key"),
     path("settings/api-keys/<int:key_id>/revoke", api_keys.revoke_api_key, name="revoke_api_key"),

@@ -1,0 +1,96 @@
+"""The audit log in words, for the people whose workspace it is: who did what, when and from where. Reads only."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from workspaces.models import AuditEntry, Workspace
+
+ROWS_PER_PAGE = 50
+VALUE_CHARACTERS_MAX = 80
+
+ACTIONS = {
+    "adjustment.posted": "Balance adjusted",
+    "api_key.made": "API key made",
+    "api_key.revoked": "API key revoked",
+    "automatic_payments.switched_off": "Automatic payments switched off",
+    "automatic_payments.switched_on": "Automatic payments switched on",
+    "automatic_payments.tried_again": "Automatic payment tried again",
+    "card.connected": "Card connected",
+    "card.made_backup": "Card made the backup",
+    "card.made_default": "Card made the default",
+    "card.removed": "Card removed",
+    "invitation.accepted": "Invitation accepted",
+    "invitation.withdrawn": "Invitation withdrawn",
+    "member.invited": "Member invited",
+    "member.left": "Member left",
+    "member.removed": "Member removed",
+    "member.role_changed": "Role changed",
+    "payment_link.made": "Payment link made",
+    "payment_link.resent": "Payment link mailed again",
+    "payment_link.withdrawn": "Payment link withdrawn",
+    "top_up.requested": "Balance added with a saved card",
+    "wallet.frozen": "Wallet frozen",
+    "wallet.unfrozen": "Wallet unfrozen",
+    "workspace.made": "Workspace made",
+    "workspace.renamed": "Workspace renamed",
+    "workspace.time_zone_changed": "Time zone changed",
+}
+
+
+@dataclass(frozen=True)
+class Act:
+    """One line of the page. Of the operator's people, the customer learns that it was them, not who."""
+
+    entry: AuditEntry
+    what: str
+    who: str
+    details: list[str]
+
+
+@dataclass(frozen=True)
+class ActivityPage:
+    """Acts, newest first; `next_before` asks for those after them, None where there are no more."""
+
+    acts: list[Act]
+    next_before: int | None
+
+
+def activity_of(workspace: Workspace, *, before: int | None = None) -> ActivityPage:
+    """One page of what was done in the workspace."""
+    entries = AuditEntry.objects.filter(workspace=workspace).order_by("-at", "-pk")
+    if before is not None:
+        last = entries.filter(pk=before).first()
+        # Written at one moment, in the order of their keys: later ones may have been begun before, so the time comes first.
+        entries = entries.filter(at__lte=last.at).exclude(at=last.at, pk__gte=last.pk) if last else entries.none()
+    found = list(entries[: ROWS_PER_PAGE + 1])
+    page = found[:ROWS_PER_PAGE]
+    return ActivityPage([_act(entry) for entry in page], page[-1].pk if len(found) > ROWS_PER_PAGE else None)
+
+
+def _act(entry: AuditEntry) -> Act:
+    what = ACTIONS.get(entry.action, entry.action.replace(".", ": ").replace("_", " ").capitalize())
+    who = "The operator" if entry.is_staff_act else entry.actor_label
+    return Act(entry, what, who, _details(entry))
+
+
+def _details(entry: AuditEntry) -> list[str]:
+    """What changed, as before → after; values alone where there was nothing before."""
+    names: Sequence[str] = sorted({*entry.before, *entry.after})
+    changes = [(name, entry.before.get(name), entry.after.get(name)) for name in names]
+    return [_change(name, before, after) for name, before, after in changes if before != after]
+
+
+def _change(name: str, before: object, after: object) -> str:
+    label = name.removesuffix("_micros").replace("_", " ")
+    if before is None or after is None:
+        return f"{label}: {_value(name, after if before is None else before)}"
+    return f"{label}: {_value(name, before)} → {_value(name, after)}"
+
+
+def _value(name: str, value: object) -> str:
+    if isinstance(value, list):
+        return ", ".join(str(one) for one in value)[:VALUE_CHARACTERS_MAX] or "none"
+    if name.endswith("_micros") and isinstance(value, int):
+        whole, rest = divmod(abs(value), 1_000_000)
+        return f"{'−' if value < 0 else ''}{whole:,}.{rest:06d}".rstrip("0").rstrip(".")
+    return str(value)[:VALUE_CHARACTERS_MAX]
