@@ -5,9 +5,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
+from tests.axe import faults_of
 from tests.browser import Pages
 from tests.stack import RunningStack
 from wallet.services.wallets import open_wallet
@@ -75,9 +75,8 @@ OPEN_TO_ALL = [
 def test_it_has_no_fault_that_axe_finds(
     pages: Pages, alice: User, workspace: Workspace, session_cookie: Cookies, phone: bool, dark: bool
 ) -> None:
-    # axe styles what it measures, which our policy forbids: this context alone goes without it.
-    visitor = pages.open("/accounts/login/", phone=phone, dark=dark, bypass_csp=True)
-    owner = pages.open("/", phone=phone, dark=dark, bypass_csp=True, cookies=session_cookie(alice))
+    visitor = pages.open("/accounts/login/", phone=phone, dark=dark)
+    owner = pages.open("/", phone=phone, dark=dark, cookies=session_cookie(alice))
 
     faults = {address: _axe(visitor, address) for address in OPEN_TO_ALL} | {
         address: _axe(owner, address) for address in _addresses(workspace)
@@ -218,8 +217,7 @@ def test_it_sends_a_form_once_however_often_it_is_pressed(pages: Pages, alice: U
 
 def _axe(page: Page, address: str) -> list[str]:
     page.goto(address)
-    violations = Axe().run(page).response["violations"]
-    return [f"{found['id']}: {node['html'][:160]}" for found in violations for node in found["nodes"]]
+    return faults_of(page)
 
 
 def _link_to(stack: RunningStack, page: Page, address: str) -> str:

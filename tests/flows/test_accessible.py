@@ -4,10 +4,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from django.utils import timezone
-from playwright.sync_api import Page
 
+from tests.axe import faults_of
 from tests.browser import Pages
 from tests.flows.conftest import Northside, SignedInPage
 from tests.flows.history import fill_history
@@ -114,12 +113,6 @@ def _top_up(northside: Northside, card: Card, status: str) -> TopUp:
         resolved_at=timezone.now() if status == "failed" else None,
         created_at=timezone.now() - timedelta(minutes=1),
     )
-
-
-def faults_of(page: Page) -> list[str]:
-    """What axe finds, one line each."""
-    found = Axe().run(page).response["violations"]
-    return [f"{violation['id']}: {node['html'][:160]}" for violation in found for node in violation["nodes"]]
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])

@@ -3,13 +3,12 @@
 import re
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from django.utils import timezone
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
+from tests.axe import faults_of
 from tests.flows.conftest import Northside, SignedInPage
 from tests.stack import RunningStack
 from usage.models import LabRun
@@ -32,13 +31,12 @@ def _fund(wallet: Wallet, amount_micros: int) -> None:
     post(wallet.pk, [adjustment(amount_micros, description="Credit")])
 
 
-def _running(page: Page, *, seconds_ago: int = 0) -> LabRun:
-    """The call that is open, once it was answered; as if that had been so many seconds earlier."""
-    expect(page.locator(".call-state")).to_have_text("On the call")
+def _running(page: Page, *, seconds_ago: int = 0) -> None:
+    """As if the call that is open had been answered so many seconds ago: nobody waits for it to ring."""
+    expect(page.locator(".call-live")).to_be_visible()
     run = LabRun.objects.get(kind=LabRun.Kind.VOICE, ended_at=None)
-    assert run.answered_at is not None
-    LabRun.objects.filter(pk=run.pk).update(answered_at=run.answered_at - timedelta(seconds=seconds_ago))
-    return run
+    LabRun.objects.filter(pk=run.pk).update(answered_at=timezone.now() - timedelta(seconds=seconds_ago))
+    expect(page.locator(".call-state")).to_have_text("On the call")
 
 
 def _seconds(clock: str) -> int:
@@ -77,8 +75,9 @@ def test_it_counts_the_money_of_a_live_call_and_stops_at_zero(northside: Northsi
     # What is left buys one more call, which ends by itself when it is used up.
     page.goto(f"{lab}?mode=live")
     page.get_by_role("button", name="Start live call").click()
-    _running(page, seconds_ago=60)
-    expect(page.locator("#call-outcome")).to_contain_text("The money for this call was used up", timeout=20_000)
+    northside.wallet.refresh_from_db()
+    _running(page, seconds_ago=northside.wallet.balance_micros * 60 // MINUTE_MICROS - 10)
+    expect(page.locator("#call-outcome")).to_contain_text("The money for this call was used up", timeout=30_000)
     northside.wallet.refresh_from_db()
     assert 0 <= northside.wallet.balance_micros < MINUTE_MICROS // 10
 
@@ -118,6 +117,24 @@ def test_it_counts_the_money_of_a_live_call_and_stops_at_zero(northside: Northsi
     expect(page.locator("#call-outcome")).to_contain_text("Nothing charged")
 
 
+def test_it_hangs_up_while_the_page_asks_how_the_call_stands(northside: Northside, lab: str, as_user: SignedInPage) -> None:
+    page = as_user(northside.bob, lab)
+    asking: list[Route] = []
+
+    def keep_waiting(route: Route) -> None:
+        asking.append(route)
+
+    page.route("**/pulse", keep_waiting)
+    with page.expect_request("**/pulse"):
+        page.get_by_role("button", name="Start call").click()
+
+    page.get_by_role("button", name="Hang up").click()
+
+    expect(page.locator("#call-outcome")).to_be_visible()
+    # Its answer would come to a page where the call it is about does not stand any more.
+    assert [one.request.failure for one in asking] == ["net::ERR_ABORTED"]
+
+
 def test_it_chats_with_an_agent_for_nothing(northside: Northside, lab: str, as_user: SignedInPage) -> None:
     page = as_user(northside.bob, lab)
     page.get_by_role("radio", name="Support").check()
@@ -154,36 +171,31 @@ def test_it_calls_and_chats_without_javascript(northside: Northside, lab: str, a
 
 @pytest.mark.parametrize(("phone", "dark"), [(False, False), (True, True)])
 def test_it_has_no_fault_that_axe_finds(northside: Northside, lab: str, as_user: Callable[..., Page], phone: bool, dark: bool) -> None:
-    # axe styles what it measures, which our policy forbids: this context alone goes without it.
-    page = as_user(northside.alice, lab, phone=phone, dark=dark, bypass_csp=True)
-    found = {"free": _axe(page)}
+    page = as_user(northside.alice, lab, phone=phone, dark=dark)
+    found = {"free": faults_of(page)}
     page.get_by_role("button", name="Start chat").click()
     page.get_by_label("Message").fill("book a visit")
     page.get_by_role("button", name="Send").click()
     expect(page.get_by_text("Which day suits you?")).to_be_visible()
-    found["chat"] = _axe(page)
+    found["chat"] = faults_of(page)
     page.goto(lab)
     page.get_by_role("button", name="Start call").click()
+    _running(page, seconds_ago=1)
     expect(page.get_by_text("Hello?")).to_be_visible()
-    found["call"] = _axe(page)
+    found["call"] = faults_of(page)
     page.get_by_role("button", name="Hang up").click()
     expect(page.locator("#call-outcome")).to_be_visible()
-    found["ended"] = _axe(page)
+    found["ended"] = faults_of(page)
     page.goto(f"{lab}?mode=live")
     page.get_by_role("button", name="Start live call").click()
     expect(page.get_by_role("alert")).to_be_visible()
-    found["refused"] = _axe(page)
+    found["refused"] = faults_of(page)
     _fund(northside.wallet, MINUTE_MICROS)
     page.goto(f"{lab}?mode=live")
     page.get_by_role("button", name="Start live call").click()
     _running(page, seconds_ago=20)
     expect(page.locator(".low")).to_be_visible()
-    found["running low"] = _axe(page)
+    found["running low"] = faults_of(page)
 
     assert {state: faults for state, faults in found.items() if faults} == {}
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
-
-
-def _axe(page: Page) -> list[Any]:
-    violations = Axe().run(page).response["violations"]
-    return [f"{found['id']}: {node['html'][:160]}" for found in violations for node in found["nodes"]]
