@@ -59,7 +59,7 @@ def _below(route: str) -> str:
 
 def addresses_of(route: str, workspace: Workspace, ids: Ids) -> list[str]:
     """The route with the workspace and each of the ids that fit."""
-    known: Ids = {"public_id": [workspace.public_id], "seq": [1]} | ids
+    known: Ids = {**ids, "public_id": [workspace.public_id], "seq": [1]}
     names = _names(route)
     pieces = [piece.rpartition(">")[2] for piece in route.split("<")]
     made = product(*(known[name] for name in names))

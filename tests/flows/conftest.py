@@ -21,6 +21,7 @@ PASSWORD = "correct horse battery"
 TURNS_WITHIN_MS = 20_000
 
 
+@pytest.hookimpl(tryfirst=True)  # Before pytest-xdist looks for groups.
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """All of them share one stack and one Chromium, so they stay in one process."""
     for item in items:
