@@ -5,10 +5,10 @@ import re
 import urllib.request
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from billing.tests.automatic_states import STATES, Stage
+from tests.axe import faults_of
 from tests.browser import Pages
 from tests.flows.conftest import TURNS_WITHIN_MS, Northside, SignedInPage, expect_balance, expect_no_reload, mark, pay, read_code
 from tests.flows.test_other_ways import DECLINED_WHEN_CHARGED, NEEDS_AUTHENTICATION, answer_the_bank, mail_to
@@ -192,8 +192,7 @@ def test_it_has_no_faults_in_any_state(as_user: SignedInPage, northside: Northsi
         stage.put_into(state)
         for name, address in places.items():
             page.goto(address)
-            violations = Axe().run(page, context=name).response["violations"]
-            found[f"{state} {name}"] = [f"{one['id']}: {node['html'][:160]}" for one in violations for node in one["nodes"]]
+            found[f"{state} {name}"] = faults_of(page, within=name)
             if page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth"):
                 found[f"{state} {name}"].append("it scrolls sideways")
     stage.clear()
