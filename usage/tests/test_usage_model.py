@@ -1,8 +1,7 @@
 """Whatever is paid, posted, given, held, captured, reported, repeated, replayed, in whatever order: the wallet is as plain Python says."""
 
-from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, Literal
+from typing import Any
 
 import pytest
 from django.db import transaction
@@ -19,6 +18,7 @@ from usage.services.holds import UseRequest, capture_use, extend_use, hold_for_u
 from usage.services.ingestion import Reporter, Taken, take_events
 from usage.services.kept_aside import replay_kept_event
 from usage.services.prices import Terms, current_prices, open_default_card, publish_rates
+from usage.tests.plain_model import FAX, OVERDRAFT, Given, Held, Holdable, Model, buys, price
 from usage.tests.stage import CENT, LONG_AGO, US
 from wallet.errors import AlreadyResolved, HoldExpired, IdempotencyConflict
 from wallet.ledger import post
@@ -28,123 +28,10 @@ from wallet.services.promotions import expire_promotion
 from wallet.tests.books import assert_books_balance
 from wallet.tests.builders import adjustment, entry, make_wallet, paid_top_up, promotion_of, refund_of
 
-OVERDRAFT = 50 * CENT
-MINUTE, CALL_IN, FAX = 60 * CENT, CENT // 2, 3 * CENT
 PAST = timedelta(days=2)
-
-Kept = tuple[str, str, int, str]
-"""Key, meter and quantity of an event that is kept aside, and the hold that it names."""
-Holdable = Literal["call_out", "call_in", "ai_task"]
 KEYS = st.sampled_from(["a", "b", "c", "d", "e"])
 SECONDS = st.sampled_from([0, 1, 30, 60, 61, 119, 240])
 REPORTS = st.tuples(KEYS, st.sampled_from(["call_out", "call_in", "ai_task", "fax"]), SECONDS)
-
-
-def price(meter: str, quantity: int, *, used: int = 0) -> int:
-    """What so much of a meter costs, worked out by hand."""
-    if meter == "call_out":
-        return (quantity + 59) // 60 * MINUTE
-    if meter == "ai_task":
-        cheap = max(0, used + quantity - max(10, used))
-        return (quantity - cheap) * 5 * CENT + cheap * 2 * CENT
-    return quantity * (CALL_IN if meter == "call_in" else FAX)
-
-
-def buys(meter: Holdable, micros: int, *, used: int = 0) -> int:
-    """How many seconds, or tasks, the money pays for."""
-    micros = max(0, micros)
-    if meter == "call_out":
-        return micros // MINUTE * 60
-    if meter == "call_in":
-        return micros // CALL_IN
-    dear = min(max(0, 10 - used), micros // (5 * CENT))
-    return dear if used + dear < 10 else dear + (micros - dear * 5 * CENT) // (2 * CENT)
-
-
-@dataclass
-class Held:
-    """A hold, as the model knows it."""
-
-    row: Hold
-    meter: Holdable
-    quantity: int
-    amount: int
-    placed: int
-    used: int
-    """Tasks of the month when it was placed: what its tiers are counted from for as long as it is open."""
-    status: str = "open"
-    charged: bool = False
-    captured: int | None = None
-    cost: int = 0
-
-
-@dataclass
-class Given:
-    """A promotion, as the model knows it."""
-
-    row: Promotion
-    left: int
-
-
-@dataclass
-class Model:
-    """What the wallet must be: nothing of it is read from the database. `tick` is the order in which things happened."""
-
-    balance: int = 0
-    held: int = 0
-    tasks: int = 0
-    rows: int = 0
-    tick: int = 0
-    depleted: int | None = None
-    has_grace: bool = True
-    faxes: bool = False
-    given: list[Given] = field(default_factory=list)
-    fixed: dict[str, int] = field(default_factory=dict)
-    charged: dict[str, tuple[str, int]] = field(default_factory=dict)
-    kept: set[Kept] = field(default_factory=set)
-
-    @property
-    def available(self) -> int:
-        return self.balance - self.held
-
-    @property
-    def is_paused(self) -> bool:
-        return self.depleted is not None and not self.has_grace
-
-    @property
-    def promotion(self) -> int:
-        return sum(one.left for one in self.given)
-
-    def move(self, change: int) -> None:
-        """A row of the book. What comes in ends the grace time once something is available; what goes out may begin it."""
-        self.balance += change
-        self.rows += 1
-        if self.available <= 0:
-            self.run_out()
-        elif change > 0:
-            self.depleted = None
-
-    def run_out(self) -> None:
-        if self.depleted is None:
-            self.depleted = self.tick
-
-    def use(self, meter: str, quantity: int) -> int:
-        """A use, at its price: given credit first, soonest to expire first."""
-        amount = price(meter, quantity, used=self.tasks)
-        self.tasks += quantity if meter == "ai_task" else 0
-        left = amount
-        for one in self.given:
-            part = min(left, one.left)
-            one.left -= part
-            left -= part
-        self.move(-amount)
-        return amount
-
-    def give_back(self, hold: Held, status: str) -> None:
-        hold.status = status
-        self.held -= hold.amount
-        if self.depleted is not None and self.available > 0 and hold.placed < self.depleted:
-            self.depleted = None
 
 
 class UsageMachine(RuleBasedStateMachine):
