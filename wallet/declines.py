@@ -46,7 +46,7 @@ _HARD_CODES = frozenset(
         "transaction_not_allowed",
     }
 )
-_NOT_THE_CARD_CODES = frozenset({"card_removed", "processing_error", "rejected"})
+_NOT_THE_CARD_CODES = frozenset({"card_removed", "closed_by_operator", "processing_error", "rejected"})
 """What went wrong before any bank was asked."""
 _NEVER_AGAIN_NETWORK_CODES = frozenset({"04", "07", "12", "14", "15", "41", "43", "46", "57", "R0", "R1", "R3"})
 _AUTHENTICATION_CODES = frozenset({"authentication_required", "authentication_not_handled"})

@@ -11,6 +11,7 @@ from django.utils import timezone
 from wallet import stripe_gateway
 from wallet.alerts import alert
 from wallet.errors import (
+    AlreadyResolved,
     CardDeclined,
     CardUnusable,
     Decline,
@@ -141,6 +142,23 @@ def ask_after_top_up(top_up: TopUp) -> None:
 
 def _was_switched_off(top_up: TopUp) -> bool:
     return not AutomaticPayments.objects.filter(wallet=top_up.wallet_id, is_active=True).exists()
+
+
+def close_review(top_up: TopUp, *, reason: str) -> TopUp:
+    """End a top-up that waits for a person, who has looked at Stripe: nothing was charged for it.
+
+    Stripe is asked once more: what it did charge is credited, whatever the person says. Not inside a transaction.
+    Raises: AlreadyResolved where it does not wait for anybody; GatewayError.
+    """
+    if top_up.status != TopUp.Status.MANUAL_REVIEW:
+        raise AlreadyResolved(f"This top-up is {top_up.status}: only one in manual review can be closed.")
+    payment = _payment_at_stripe(top_up)
+    if payment is not None and payment.status not in ("canceled", "requires_payment_method"):
+        return settle_payment(payment)
+    with transaction.atomic():
+        closed = fail_top_up(top_up.pk, decline=Decline(code="closed_by_operator", message="Nothing was charged."))
+        record("top_up.review_closed", workspace=top_up.wallet_id, target=str(top_up.pk), reason=reason, as_staff=True)
+    return closed
 
 
 def _with_wallet(top_up_id: UUID | str) -> TopUp:
