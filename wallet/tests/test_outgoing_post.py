@@ -248,6 +248,9 @@ def test_it_speaks_to_no_one_in_the_clear_who_was_to_speak_tls() -> None:
     def answer_in_the_clear(connected: socket.socket) -> None:
         connected.recv(65536)
         connected.sendall(ANSWER)
+        # Until the other has had enough: hanging up first might take the answer back.
+        while connected.recv(65536):
+            continue
 
     with talking(answer_in_the_clear) as port, pytest.raises(TargetSilent, match="no secure connection"):
         ask(port, scheme="https")
