@@ -185,9 +185,11 @@ CHECKS = [
         proves="no row of a day that was sealed was changed or taken away since",
         statement=seal_queries.BROKEN_SEALS,
         words={
-            "seal missing": "should have the seal {expected_number}, and the next one there is, {number}, does not follow the one before it",
+            "seal missing": "should have the seal {expected_number}, and the next one there is, {number}, "
+            "does not follow the one before it",
             "seal changed": "has the seal {number} of {day}, which is not what it was when it was made",
-            "rows changed": "has rows from {first_seq} to {through_seq} that are not what they were when the seal {number} of {day} was made",
+            "rows changed": "has rows from {first_seq} to {through_seq} that are not what they were "
+            "when the seal {number} of {day} was made",
         },
     ),
 ]
