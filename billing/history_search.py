@@ -60,7 +60,7 @@ def _trails(wallet: Wallet, text: str) -> Iterator[Trail]:
     agents = [name for name in names_of(wallet, "agent") if name.casefold().startswith(text.casefold())]
     # With very many agents only some are looked through, so the very name counts in any case.
     yield from (Trail("agent", name) for name in dict.fromkeys([text, *agents[:AGENTS_FOUND_MAX]]))
-    numbers = _numbers(text)
+    numbers = numbers_meant(text)
     yield from (Trail("number", number) for number in dict.fromkeys([text, *numbers]))
     yield from (Trail("own_number", name) for name in names_of(wallet, "own_number") if _names_own(name, text, numbers))
 
@@ -70,7 +70,7 @@ def _names_own(own: str, text: str, numbers: Collection[str]) -> bool:
     return own == text or own in numbers or (len(digits) >= DIGITS_LEAST and digits.isdecimal() and digits in own)
 
 
-def _numbers(text: str) -> list[str]:
+def numbers_meant(text: str) -> list[str]:
     """The numbers that may be meant: with or without plus, 00 for it, or ten digits of North America."""
     plain = _SEPARATORS.sub("", text)
     if not plain.isascii() or not _PLAIN_NUMBER.fullmatch(plain):

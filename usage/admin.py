@@ -1,34 +1,43 @@
-"""Prices in the operator's console: meters and cards can be made, rates be read and ended. Publishing rates is services/prices.py's."""
+"""Prices in the operator's console: pricing makes meters and cards and ends rates, everybody reads. Publishing is services/prices.py's."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.contrib import admin, messages
+from django.db import transaction
 from django.db.models import QuerySet
+from django.forms import ModelForm
 from django.http import HttpRequest
 
 from usage.errors import RateEnded
 from usage.models import Meter, Rate, RateCard
 from usage.services.prices import end_rate
-
-# Django's own class takes no parameter at run time; only the types do.
-if TYPE_CHECKING:
-    ModelAdmin = admin.ModelAdmin[Any]
-else:
-    ModelAdmin = admin.ModelAdmin
+from workspaces.services.audit import record
+from workspaces.staff import StaffRole, may_act
+from workspaces.staff_admin import StaffReading
 
 END_MAX = 200
 """The most rates that one click ends."""
 
 
-class _Kept(ModelAdmin):
-    """What prices stand on is never removed."""
+class _MadeByPricing(StaffReading):
+    """Pricing makes and renames; what prices stand on is never removed. Each act stands in the audit log."""
 
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return may_act(request.user, roles=[StaffRole.PRICING])
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return may_act(request.user, roles=[StaffRole.PRICING])
+
+    def save_model(self, request: HttpRequest, obj: Any, form: "ModelForm[Any]", change: bool) -> None:
+        with transaction.atomic():
+            super().save_model(request, obj, form, change)
+            after = {name: str(form.cleaned_data[name]) for name in form.changed_data}
+            act = f"{obj._meta.model_name}.{'changed' if change else 'added'}"
+            record(act, workspace=getattr(obj, "workspace_id", None), target=str(obj), after=after, as_staff=True)
 
 
 @admin.register(Meter)
-class MeterAdmin(_Kept):
+class MeterAdmin(_MadeByPricing):
     """Key, unit and kind are chosen once: the database keeps them."""
 
     list_display = ["key", "name", "unit", "kind", "live_meter", "is_active"]
@@ -40,7 +49,7 @@ class MeterAdmin(_Kept):
 
 
 @admin.register(RateCard)
-class RateCardAdmin(_Kept):
+class RateCardAdmin(_MadeByPricing):
     """Currency and workspace are chosen once: the database keeps them."""
 
     list_display = ["name", "currency", "workspace"]
@@ -54,7 +63,7 @@ class RateCardAdmin(_Kept):
 
 
 @admin.register(Rate)
-class RateAdmin(_Kept):
+class RateAdmin(StaffReading):
     """To be read, and to be ended: a rate is never changed."""
 
     list_display = [
@@ -67,15 +76,9 @@ class RateAdmin(_Kept):
     ordering = ["card", "meter", "prefix", "-valid_from"]
     actions = ["end_now"]
 
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Rate | None = None) -> bool:
-        return False
-
     def has_end_permission(self, request: HttpRequest) -> bool:
-        """Whoever may change prices may end them; asked by the action below."""
-        return request.user.has_perm("usage.change_rate")
+        """Asked by the action below."""
+        return may_act(request.user, roles=[StaffRole.PRICING])
 
     @admin.action(description="End selected rates now", permissions=["end"])
     def end_now(self, request: HttpRequest, queryset: QuerySet[Rate]) -> None:
@@ -86,7 +89,9 @@ class RateAdmin(_Kept):
             return
         for rate_id in chosen:
             try:
-                rate = end_rate(rate_id)
+                with transaction.atomic():
+                    rate = end_rate(rate_id)
+                    record("rate.ended", workspace=rate.card.workspace_id, target=str(rate), as_staff=True)
             except RateEnded as error:
                 self.message_user(request, str(error), messages.WARNING)
             else:

@@ -77,6 +77,12 @@ class AlreadyMended(UsageError):
         super().__init__(f"This event was {status} before.")
 
 
+class NotMendable(UsageError):
+    """What was to be put in place of a kept event can't be; the sentence says why."""
+
+    code = "not_mendable"
+
+
 class Overloaded(UsageError):
     """Deadlocks or lock time-outs kept a batch from being taken; nothing of it was."""
 

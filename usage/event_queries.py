@@ -18,6 +18,8 @@ SCANNED_MAX = 2_000
 """The most uses of one agent or number that one page looks at for those of one kind."""
 SAME_ID_MAX = 100
 """The most events of one id, from different sources, that a search finds: the newest."""
+BOOKS_LOOKED_INTO_MAX = 20_000
+"""The newest wallets that a search over all of them looks into: a look costs microseconds, and a page should not take seconds."""
 STRETCHES_AT_FIRST, TIMES_MORE = 1, 8
 """How many stretches of a book the first statement looks into, and how many times more each after it."""
 
@@ -150,6 +152,34 @@ def seqs_of_event_id(wallet: Wallet, text: str) -> list[int]:
     named = seqs_of_keys(wallet, [identity(source.strip(), event_id)]) if space else []
     walked = _walk_stretches(wallet, "event_id", text, after_seq=0, before_seq=wallet.last_seq + 1, depth=SAME_ID_MAX)
     return named + [seq for seq, _ in walked]
+
+
+def wallets_with_use(column: Column | Literal["event_id"], values: Collection[str], *, limit: int) -> list[int]:
+    """The wallets, newest first, that have a use with one of these values: one look into the index for each stretch of each book."""
+    in_stretches = column in ("number", "event_id")
+    stretches = f"generate_series(0, book.last_seq >> {STRETCH_BITS})" if in_stretches else "generate_series(0, 0)"
+    of_stretch = f"(event.transfer_seq >> {STRETCH_BITS}) = stretch AND" if in_stretches else ""
+    # Without LATERAL and its LIMIT, PostgreSQL would read all uses of all wallets instead of looking once into each.
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            SELECT DISTINCT book.workspace_id
+            FROM (
+                SELECT workspace_id, last_seq FROM wallet_wallet WHERE last_seq > 0 ORDER BY workspace_id DESC LIMIT %(books)s
+            ) AS book
+            CROSS JOIN LATERAL {stretches} AS stretch
+            CROSS JOIN unnest(%(values)s::text[]) AS wanted
+            CROSS JOIN LATERAL (
+                SELECT 1 FROM usage_event AS event
+                WHERE event.wallet_id = book.workspace_id AND {of_stretch} event.transfer_seq IS NOT NULL
+                    AND event.{column} = wanted AND event.{column} <> ''
+                LIMIT 1
+            ) AS found
+            ORDER BY book.workspace_id DESC LIMIT %(limit)s
+            """,  # noqa: S608 -- the column is one of four literals
+            {"values": list(values), "limit": limit, "books": BOOKS_LOOKED_INTO_MAX},
+        )
+        return [wallet for (wallet,) in cursor.fetchall()]
 
 
 def events_of_rows(wallet: Wallet, seqs: Collection[int]) -> dict[int, Event]:

@@ -18,6 +18,7 @@ from wallet.services import (
     checkout,
     closing,
     deliveries,
+    heartbeats,
     holds,
     inbox,
     mailing,
@@ -47,6 +48,7 @@ def _tried_again_later() -> Iterator[None]:
 
 @shared_task
 def sweep() -> None:
+    heartbeats.beat("sweep")
     sweeping.wake_everything_due()
     charging_switch.wake_restore()
 
@@ -67,6 +69,12 @@ def reconcile_recent_payments() -> None:
 def reconcile_last_month() -> None:
     with _tried_again_later():
         nightly.reconcile()
+
+
+@shared_task(acks_late=False, soft_time_limit=3300, time_limit=3500)
+def run_reconciliation(run_id: int) -> None:
+    with _tried_again_later():
+        nightly.run_requested(run_id)
 
 
 @shared_task(acks_late=False, soft_time_limit=3300, time_limit=3500)

@@ -33,7 +33,7 @@ SUPPORT_EMAIL = environment.text("SUPPORT_EMAIL")
 
 # ---------------------------------------------------------------- what is installed
 INSTALLED_APPS = [
-    "django.contrib.admin",
+    "console.apps.ConsoleAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -50,6 +50,7 @@ INSTALLED_APPS = [
     "wallet",
     "usage",
     "billing",
+    "console",
 ]
 
 MIDDLEWARE = [

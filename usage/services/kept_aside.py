@@ -1,17 +1,22 @@
 """Events that were kept aside: replayed once what was wrong is mended, or discarded with a reason."""
 
+import json
 from dataclasses import dataclass
+from hashlib import sha256
 from uuid import UUID
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from usage.cloud_events import SINGLE, CloudEvent, NotCloudEvents, identity, parse_request
-from usage.errors import AlreadyMended
+from usage.errors import AlreadyMended, NotMendable
 from usage.models import KeptEvent
 from usage.services.ingestion import Outcome, Reporter, Taken, take_events
 from usage.services.measuring import Received
 from workspaces.queries import workspaces_of_subjects
+
+BODY_BYTES_MAX = 65_536
+_ATTRIBUTES = {"source": "source", "event_id": "id", "subject": "subject", "type": "type"}
 
 
 @dataclass(frozen=True)
@@ -41,6 +46,33 @@ def replay_kept_event(kept_id: int) -> Replay:
             return _keep(kept, outcome)
         assert parsed.event is not None, "What was charged could be read."
         return _name_event(kept, parsed.event, outcome)
+
+
+def mend_kept_event(kept_id: int, *, body: str) -> KeptEvent:
+    """Put this in place of what was received, so that a replay takes it. It must be one JSON object.
+
+    Locks: kept event. Raises: NotMendable with what is wrong; AlreadyMended.
+    """
+    encoded = body.encode()
+    if len(encoded) > BODY_BYTES_MAX:
+        raise NotMendable(f"An event has at most {BODY_BYTES_MAX:,} bytes.")
+    try:
+        read = json.loads(encoded)
+    except (ValueError, RecursionError) as error:
+        raise NotMendable(f"This is no JSON: {error}.") from error
+    if not isinstance(read, dict):
+        raise NotMendable("An event is one JSON object: { … }.")
+    if "\0" in body:
+        raise NotMendable("No text of an event may hold a NUL character.")
+    try:
+        with transaction.atomic():
+            kept = _locked(kept_id)
+            named = {name: str(read.get(key) or "")[:200] for name, key in _ATTRIBUTES.items()}
+            KeptEvent.objects.filter(pk=kept_id).update(body=body, body_sha256=sha256(encoded).hexdigest(), **named)
+            kept.refresh_from_db()
+    except IntegrityError as error:
+        raise NotMendable("The very same event is kept aside in another row: discard one of the two.") from error
+    return kept
 
 
 def discard_kept_event(kept_id: int, *, reason: str) -> KeptEvent:

@@ -1,18 +1,19 @@
-"""Prices in the operator's console: staff with the right may make meters and cards and end rates, and nobody may rewrite one."""
+"""Prices in the operator's console: pricing may make meters and cards and end rates, and nobody may rewrite one."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
 
 import pytest
 from django.contrib.admin.models import LogEntry
-from django.contrib.auth.models import Permission
 from django.test import Client
 from django.urls import reverse
 
 from usage.models import Meter, MeterKind, Rate, RateCard
 from usage.services.prices import Terms, open_default_card, publish_rates
 from wallet.services.wallets import open_wallet
-from workspaces.models import User, Workspace
+from wallet.tests.staff import signed_in, staff
+from workspaces.models import AuditEntry, User, Workspace
+from workspaces.staff import StaffRole
 
 pytestmark = pytest.mark.django_db
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
@@ -29,14 +30,10 @@ def rate() -> Rate:
 
 @pytest.fixture
 def sign_in() -> SignIn:
-    """A function from rights to the browser of a member of staff who has them."""
+    """A function from roles to the browser of a member of staff who has them."""
 
-    def browser(*rights: str) -> Client:
-        user = User.objects.create(email="petra@operator.example", is_staff=True)
-        user.user_permissions.set(Permission.objects.filter(content_type__app_label="usage", codename__in=rights))
-        client = Client()
-        client.force_login(user)
-        return client
+    def browser(*roles: StaffRole) -> Client:
+        return signed_in(staff("petra", *roles))
 
     return browser
 
@@ -47,14 +44,15 @@ def end(client: Client, rate: Rate) -> None:
 
 
 def test_it_ends_the_chosen_rates_and_logs_who_did(rate: Rate, sign_in: SignIn) -> None:
-    end(sign_in("change_rate", "view_rate"), rate)
+    end(sign_in(StaffRole.PRICING), rate)
 
     assert rate.valid_until is not None
     assert LogEntry.objects.get().object_id == str(rate.pk)
+    assert AuditEntry.objects.get(action="rate.ended").actor_label == "petra@operator.example"
 
 
 def test_it_says_so_when_a_rate_has_ended_already(rate: Rate, sign_in: SignIn) -> None:
-    client = sign_in("change_rate", "view_rate")
+    client = sign_in(StaffRole.PRICING)
     end(client, rate)
 
     answer = client.post(reverse(RATES), {"action": "end_now", "_selected_action": [rate.pk]}, follow=True)
@@ -63,7 +61,7 @@ def test_it_says_so_when_a_rate_has_ended_already(rate: Rate, sign_in: SignIn) -
 
 
 def test_it_lets_staff_without_the_right_look_and_nothing_else(rate: Rate, sign_in: SignIn) -> None:
-    client = sign_in("view_rate")
+    client = sign_in(StaffRole.SUPPORT)
 
     assert client.get(reverse(RATES)).status_code == 200
     end(client, rate)
@@ -72,7 +70,7 @@ def test_it_lets_staff_without_the_right_look_and_nothing_else(rate: Rate, sign_
 
 
 def test_it_never_changes_adds_or_removes_a_rate(rate: Rate, sign_in: SignIn) -> None:
-    client = sign_in("add_rate", "change_rate", "view_rate", "delete_rate")
+    client = sign_in(StaffRole.PRICING)
 
     change = client.post(reverse("admin:usage_rate_change", args=[rate.pk]), {"price_micros": 1})
     add = client.get(reverse("admin:usage_rate_add"))
@@ -83,7 +81,7 @@ def test_it_never_changes_adds_or_removes_a_rate(rate: Rate, sign_in: SignIn) ->
 
 
 def test_it_keeps_what_a_meter_means(rate: Rate, sign_in: SignIn) -> None:
-    client = sign_in("change_meter", "view_meter")
+    client = sign_in(StaffRole.PRICING)
     address = reverse("admin:usage_meter_change", args=["call_out"])
 
     answer = client.post(address, {"name": "Calls", "unit": "minute", "kind": "call_in", "is_active": "on"})
@@ -94,7 +92,7 @@ def test_it_keeps_what_a_meter_means(rate: Rate, sign_in: SignIn) -> None:
 
 
 def test_it_makes_a_lab_meter_that_stands_in_for_a_live_one_alone(rate: Rate, sign_in: SignIn) -> None:
-    client = sign_in("add_meter", "view_meter")
+    client = sign_in(StaffRole.PRICING)
     fields = {"key": "voice_lab", "name": "Voice Lab", "unit": "second", "kind": "lab", "live_meter": "call_out", "is_active": "on"}
 
     assert client.post(reverse("admin:usage_meter_add"), fields).status_code == 302
@@ -106,7 +104,7 @@ def test_it_makes_a_lab_meter_that_stands_in_for_a_live_one_alone(rate: Rate, si
 def test_it_refuses_an_own_card_in_another_currency_than_the_wallets(sign_in: SignIn) -> None:
     workspace = Workspace.objects.create(name="Northside Realty")
     open_wallet(workspace, currency="eur")
-    client = sign_in("add_ratecard", "view_ratecard")
+    client = sign_in(StaffRole.PRICING)
     fields = {"name": "Northside's", "currency": "usd", "workspace": workspace.pk}
 
     refused = client.post(reverse("admin:usage_ratecard_add"), fields)

@@ -13,6 +13,7 @@ from wallet.models.acts import (
 )
 from wallet.models.automatic import AutomaticPayments, ChargingSwitch
 from wallet.models.cards import Card, CardSetup
+from wallet.models.heartbeats import Heartbeat
 from wallet.models.inbox import WebhookEvent
 from wallet.models.ledger import Account, Hold, Kind, Promotion, Transfer
 from wallet.models.notices import ALWAYS_TOLD, CHOSEN_KINDS, Notice, NoticeChoice
@@ -44,6 +45,7 @@ __all__ = [
     "Discrepancy",
     "Dispute",
     "EventType",
+    "Heartbeat",
     "Hold",
     "Kind",
     "Notice",

@@ -41,6 +41,7 @@ class Card(models.Model):
         indexes = [
             models.Index("wallet", condition=Q(removed_at=None), name="card_kept"),
             models.Index("removed_at", condition=Q(removed_at__isnull=False, detached_at=None), name="card_to_detach"),
+            models.Index("last_four", name="card_by_last_four"),
         ]
 
     def __str__(self) -> str:

@@ -32,7 +32,10 @@ class WebhookEvent(models.Model):
                 name="webhook_event_is_due_or_done",
             ),
         ]
-        indexes = [models.Index("next_attempt_at", condition=Q(next_attempt_at__isnull=False), name="webhook_event_due")]
+        indexes = [
+            models.Index("next_attempt_at", condition=Q(next_attempt_at__isnull=False), name="webhook_event_due"),
+            models.Index("object_id", "received_at", name="webhook_event_by_object"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.type} {self.stripe_event_id}"

@@ -6,6 +6,7 @@ Runs on demand as well (manage.py reconcile). Not inside a transaction: it asks 
 from collections.abc import Callable
 from datetime import timedelta
 
+from django.core.cache import cache
 from django.db import transaction
 from django.db.models.functions import Now
 from django.utils import timezone
@@ -23,15 +24,19 @@ Tell = Callable[[str], None]
 """Told what is being done now, in words."""
 
 REASON_CHARACTERS_MAX = 500
+PROGRESS_KEPT_SECONDS = 3600
 
 
-def reconcile(look_back: timedelta = LOOK_BACK_FAR, *, tell: Tell = lambda words: None) -> ReconciliationRun:
-    """Bring into step what can be, then compare everything, and list what is left.
+def reconcile(
+    look_back: timedelta = LOOK_BACK_FAR, *, tell: Tell = lambda words: None, run: ReconciliationRun | None = None
+) -> ReconciliationRun:
+    """Bring into step what can be, then compare everything, and list what is left. `run` is a row that was asked for.
 
     Safe to run at any time, twice, and by two at once. Raises: GatewayError, with the run left unfinished.
     """
     now = timezone.now()
-    run = ReconciliationRun.objects.create(since=now - look_back)
+    run = run or ReconciliationRun.objects.create(since=now - look_back)
+    tell = _also_for_its_page(run, tell)
     tell("asking Stripe for payments, refunds and disputes")
     run.payments = reconcile_since(look_back).payments
     tell("comparing Stripe's balance with the ledger")
@@ -44,6 +49,32 @@ def reconcile(look_back: timedelta = LOOK_BACK_FAR, *, tell: Tell = lambda words
     run.transfers = outcome.transfers
     found += [_as_unmatched(fault) for fault in outcome.faults]
     return _finish(run, found)
+
+
+def run_requested(run_id: int) -> None:
+    """The worker's part of a run that was asked for on a page. A message that comes twice finds it ended, or runs it again: no harm."""
+    run = ReconciliationRun.objects.filter(pk=run_id, finished_at=None).first()
+    if run is not None:
+        reconcile(timezone.now() - run.since, run=run)
+
+
+def doing_of(run: ReconciliationRun) -> str:
+    """What a run is at, in words; empty where it is not known."""
+    return str(cache.get(_progress_key(run), ""))
+
+
+def _also_for_its_page(run: ReconciliationRun, tell: Tell) -> Tell:
+    """Not on the run's row: while the books are checked, the worker's transaction may write nothing."""
+
+    def tell_both(words: str) -> None:
+        tell(words)
+        cache.set(_progress_key(run), words, PROGRESS_KEPT_SECONDS)
+
+    return tell_both
+
+
+def _progress_key(run: ReconciliationRun) -> str:
+    return f"reconciliation:{run.pk}"
 
 
 def explain_discrepancy(discrepancy: Discrepancy, *, by: User, explanation: str) -> Discrepancy:

@@ -1,0 +1,50 @@
+"""The admin site: who is let in, and which pages it has beyond Django's own. Signing in is the product's, never a second form."""
+
+from typing import Any
+
+from django.contrib.admin import AdminSite
+from django.contrib.auth.views import redirect_to_login
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, resolve_url
+from django.template.response import TemplateResponse
+
+from workspaces.staff import staff_roles
+
+
+class ConsoleSite(AdminSite):
+    """Open to whoever has a role of the staff (workspaces.staff); `is_staff` alone opens nothing."""
+
+    site_title = "Console"
+    site_header = "Console"
+    index_title = "Console"
+    enable_nav_sidebar = False
+
+    def has_permission(self, request: HttpRequest) -> bool:
+        return bool(staff_roles(request.user))
+
+    def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """Through the product's own sign-in, with its limits and second factor; whoever is signed in and not staff stays out."""
+        if request.user.is_authenticated:
+            if self.has_permission(request):
+                return redirect("admin:index")
+            raise PermissionDenied
+        return redirect_to_login(request.GET.get("next") or resolve_url("admin:index"))
+
+    def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
+        """What needs somebody, and the search; the tables stand below."""
+        from console.views.operations import attention
+
+        return super().index(request, {"title": "", "attention": attention(), **(extra_context or {})})
+
+    def each_context(self, request: HttpRequest) -> dict[str, Any]:
+        from console.navigation import places
+
+        context = super().each_context(request)
+        return context | {"places": places(request) if context["has_permission"] else []}
+
+    def get_urls(self) -> list[Any]:
+        # Imported late: the pages need models, and the site is made before the apps are ready.
+        from console.urls import console_urls
+
+        return [*console_urls(self), *super().get_urls()]

@@ -1,0 +1,44 @@
+"""The console's own addresses, below /admin/. Each says which roles it is for; the sweep over all addresses reads it there."""
+
+from typing import TYPE_CHECKING, Any
+
+from django.urls import URLPattern, path
+
+from console.views import kept, operations, prices, reconciliation, wallets, what_if
+from workspaces.staff import EVERY_ROLE, StaffRole, staff_required
+
+if TYPE_CHECKING:
+    from console.site import ConsoleSite
+
+FINANCE, PRICING = StaffRole.FINANCE, StaffRole.PRICING
+
+
+def console_urls(site: "ConsoleSite") -> list[URLPattern]:
+    """Pages first, then acts; names are admin:console_…"""
+
+    def page(address: str, view: Any, name: str, *roles: StaffRole) -> URLPattern:
+        return path(address, site.admin_view(staff_required(*(roles or EVERY_ROLE))(view)), name=f"console_{name}")
+
+    return [
+        page("wallets/<int:wallet_id>/", wallets.show_wallet, "wallet"),
+        page("holds/", wallets.show_holds, "holds"),
+        page("reconciliation/", reconciliation.show_reconciliation, "reconciliation"),
+        page("reconciliation/run", reconciliation.run_now, "reconcile", FINANCE),
+        page("reconciliation/discrepancies/<int:discrepancy_id>/", reconciliation.show_discrepancy, "discrepancy"),
+        page("reconciliation/discrepancies/<int:discrepancy_id>/explain", reconciliation.explain, "explain", FINANCE),
+        page("kept-aside/", kept.show_reasons, "kept"),
+        page("kept-aside/of/<slug:code>/", kept.show_kept_of, "kept_of"),
+        page("kept-aside/of/<slug:code>/replay", kept.replay_all, "kept_replay_all", FINANCE, PRICING),
+        page("kept-aside/<int:kept_id>/", kept.show_kept, "kept_event"),
+        page("kept-aside/<int:kept_id>/mend", kept.mend, "kept_mend", FINANCE, PRICING),
+        page("kept-aside/<int:kept_id>/replay", kept.replay, "kept_replay", FINANCE, PRICING),
+        page("kept-aside/<int:kept_id>/discard", kept.discard, "kept_discard", FINANCE, PRICING),
+        page("prices/", prices.show_cards, "prices"),
+        page("prices/<int:card_id>/", prices.show_card, "price_card"),
+        page("prices/<int:card_id>/export.csv", prices.export_sheet, "price_export"),
+        page("prices/<int:card_id>/import", prices.import_sheet, "price_import", PRICING),
+        page("prices/<int:card_id>/publish", prices.publish, "price_publish", PRICING),
+        page("what-if/", what_if.show_what_if, "what_if"),
+        page("operations/", operations.show_operations, "operations"),
+        page("operations/charging", operations.switch_charging, "charging", FINANCE),
+    ]

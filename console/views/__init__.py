@@ -1,0 +1,1 @@
+"""What the staff see: thin handlers over figures, search and timeline."""

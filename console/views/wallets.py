@@ -1,0 +1,57 @@
+"""One wallet as staff see it: figures, cards, the rule, the customer's own status bar, and everything that happened."""
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
+from django.utils import timezone
+
+from billing.status import status_bar_for
+from console.navigation import address_of
+from console.rendering import console_page
+from console.timeline import GROUPS, timeline_page
+from wallet.models import AutomaticPayments, Hold, Wallet
+from wallet.queries import kept_cards
+from wallet.standing import standing_of
+from workspaces.models import Membership
+
+HOLDS_SHOWN = 100
+MEMBERS_SHOWN = 20
+_ACTS = (
+    ("Adjust", "console:adjust"),
+    ("Grant promotion", "console:grant"),
+    ("Refund", "console:refunds"),
+    ("All acts", "console:acts"),
+)
+"""Finance's, wherever the wallet brings them; freezing and closing are a step further away."""
+
+
+def show_wallet(request: HttpRequest, wallet_id: int) -> HttpResponse:
+    """The page; `kind` filters the timeline, `before` goes on."""
+    wallet = get_object_or_404(Wallet.objects.select_related("workspace"), pk=wallet_id)
+    kinds = [kind for kind in request.GET.getlist("kind") if kind in GROUPS]
+    timeline = timeline_page(wallet, groups=kinds, before=request.GET.get("before", ""))
+    if request.htmx and request.GET.get("before"):  # type: ignore[attr-defined]  # django-htmx
+        return console_page(request, "_timeline_entries.html", {"wallet": wallet, "timeline": timeline, "kinds": kinds}, title="")
+    return console_page(
+        request,
+        "wallet.html",
+        {
+            "wallet": wallet,
+            "workspace": wallet.workspace,
+            "standing": standing_of(wallet, now=timezone.now()),
+            "bar": status_bar_for(wallet, zone=wallet.workspace.zone),
+            "cards": kept_cards(wallet),
+            "rule": AutomaticPayments.objects.filter(wallet=wallet).first(),
+            "members": Membership.objects.filter(workspace=wallet.workspace).select_related("user").order_by("-role", "pk")[:MEMBERS_SHOWN],
+            "acts": [(label, address) for label, name in _ACTS if (address := address_of(name, wallet.workspace.public_id))],
+            "timeline": timeline,
+            "groups": GROUPS,
+            "kinds": kinds,
+        },
+        title=wallet.workspace.name,
+    )
+
+
+def show_holds(request: HttpRequest) -> HttpResponse:
+    """What is set aside now, the soonest to end first."""
+    holds = Hold.objects.filter(status=Hold.Status.OPEN).select_related("wallet__workspace").order_by("expires_at")
+    return console_page(request, "holds.html", {"holds": holds[:HOLDS_SHOWN], "shown": HOLDS_SHOWN}, title="Open holds")
