@@ -106,6 +106,29 @@ def test_it_answers_to_no_name_but_its_own(visitor: Client) -> None:
     assert "Content-Security-Policy" in answer.headers
 
 
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    "address",
+    [
+        "/.git/config",
+        "/.env",
+        "/__debug__/",
+        "/static/",
+        "/static/css/",
+        "/static/../manage.py",
+        "/static/%2e%2e/manage.py",
+        "/static//etc/passwd",
+    ],
+)
+def test_it_hands_out_nothing_that_lies_beside_it(visitor: Client, address: str) -> None:
+    answer = visitor.get(address)
+
+    assert answer.status_code == 404
+    assert "There is nothing here" in answer.content.decode()
+    assert "Django" not in answer.content.decode()
+    assert not {"Server", "X-Powered-By"} & set(answer.headers)
+
+
 # ---------------------------------------------------------------- HTTPS
 
 

@@ -28,9 +28,9 @@ from workspaces.models import Membership, Role, Scope, User, Workspace
 pytestmark = pytest.mark.django_db
 
 METHODS = ("get", "post")
-EVERYONE, ADMINS = tuple(Role), (Role.OWNER, Role.ADMIN)
-PLACES = ("public_id", "seq")
-"""What stands in addresses and names nothing of anyone: the workspace itself, and a number that every wallet counts anew."""
+EVERYONE, ADMINS, OWNERS = tuple(Role), (Role.OWNER, Role.ADMIN), (Role.OWNER,)
+PLACES = ("public_id", "seq", "month")
+"""What stands in addresses and names nothing of anyone: the workspace itself, a number that every wallet counts anew, a month."""
 Ids = dict[str, list[object]]
 
 
@@ -45,7 +45,9 @@ def _patterns(resolver: URLResolver, prefix: str = "") -> Iterator[tuple[str, UR
 
 PAGES = {route: pattern for route, pattern in _patterns(get_resolver()) if route.startswith("w/<str:public_id>/")}
 OPEN_TO_MEMBERS = {"", "lab", "settings/workspace", "settings/workspace/leave", "settings/members"}
-"""Beyond the Lab's own runs. Whatever else there is, is for owners and admins."""
+"""Beyond the Lab's own runs."""
+OPEN_TO_OWNERS = {"settings/activity"}
+"""And to nobody else. Whatever is in neither list is for owners and admins."""
 
 
 def _names(route: str) -> list[str]:
@@ -59,7 +61,7 @@ def _below(route: str) -> str:
 
 def addresses_of(route: str, workspace: Workspace, ids: Ids) -> list[str]:
     """The route with the workspace and each of the ids that fit."""
-    known: Ids = {**ids, "public_id": [workspace.public_id], "seq": [1]}
+    known: Ids = {**ids, "public_id": [workspace.public_id], "seq": [1], "month": ["2026-01"]}
     names = _names(route)
     pieces = [piece.rpartition(">")[2] for piece in route.split("<")]
     made = product(*(known[name] for name in names))
@@ -141,26 +143,28 @@ def test_it_opens_to_members_what_is_listed_and_nothing_else() -> None:
 
     assert {below for below, roles in rights.items() if roles == EVERYONE and not below.startswith("lab/")} == OPEN_TO_MEMBERS
     assert {roles for below, roles in rights.items() if below.startswith("lab/")} == {EVERYONE}
-    assert set(rights.values()) == {EVERYONE, ADMINS}
+    assert {below for below, roles in rights.items() if roles == OWNERS} == OPEN_TO_OWNERS
+    assert set(rights.values()) == {EVERYONE, ADMINS, OWNERS}
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_it_keeps_members_strangers_and_visitors_out(northside: Workspace, elsewhere: Workspace, ids: Ids, method: str) -> None:
     """S12, S13: by the right address, with ids that are there."""
-    bob = services.add_user("bob@northside.example")
-    Membership.objects.create(workspace=northside, user=bob, role=Role.MEMBER)
-    visitor, member, stranger = Client(), browser_of(bob), browser_of(owner_of(elsewhere))
+    members = {role: services.add_user(f"{role.label.lower()}@northside.example") for role in (Role.ADMIN, Role.MEMBER)}
+    Membership.objects.bulk_create(Membership(workspace=northside, user=user, role=role) for role, user in members.items())
+    visitor, stranger = Client(), browser_of(owner_of(elsewhere))
+    insiders = {role: browser_of(user) for role, user in members.items()}
     before = rows_of(northside)
 
     for route, pattern in PAGES.items():
         for address in addresses_of(route, northside, ids):
             assert asked(visitor, method, address) in (302, 405), f"a visitor: {method} {address}"
             assert asked(stranger, method, address) in (404, 405), f"Charlie: {method} {address}"
-            if allowed_roles(pattern.callback) == ADMINS:
-                assert asked(member, method, address) in (403, 405), f"Bob: {method} {address}"
+            for role in insiders.keys() - set(allowed_roles(pattern.callback) or ()):
+                assert asked(insiders[role], method, address) in (403, 405), f"{role.label}: {method} {address}"
 
-    # All that is left of it is when Bob was there.
-    Membership.objects.filter(user=bob).update(opened_at=None)
+    # All that is left of it is when they were there.
+    Membership.objects.filter(user__in=members.values()).update(opened_at=None)
     assert rows_of(northside) == before
 
 
