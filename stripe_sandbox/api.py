@@ -45,6 +45,7 @@ class Call:
     encoded: str
     caller: Caller
     struck: dict[str, Fault]
+    received_at: float
 
     @property
     def fingerprint(self) -> str:
@@ -80,6 +81,7 @@ def _authenticate(request: HttpRequest) -> None:
 
 
 def _understand(request: HttpRequest, *, sandbox: Sandbox, caller: Caller) -> Call:
+    received_at = time.time()
     method, path = str(request.method), request.path
     found = routes.find(method, path)
     if found is None:
@@ -95,7 +97,7 @@ def _understand(request: HttpRequest, *, sandbox: Sandbox, caller: Caller) -> Ca
     encoded = request.META.get("QUERY_STRING", "") if operation.method == "GET" else request.body.decode(errors="replace")
     with sandbox.store.transaction() as connection:
         struck = faults.take(connection, name=operation.name, kinds=faults.REQUEST_KINDS, dice=sandbox.dice)
-    return Call(sandbox=sandbox, operation=operation, ids=ids, encoded=encoded, caller=caller, struck=struck)
+    return Call(sandbox=sandbox, operation=operation, ids=ids, encoded=encoded, caller=caller, struck=struck, received_at=received_at)
 
 
 def _before(request: HttpRequest, call: Call) -> None:
@@ -193,7 +195,8 @@ def _json(body: Document) -> str:
 def _log(call: Call, answer: Answer) -> None:
     with call.sandbox.store.transaction() as connection:
         connection.execute(
-            "INSERT INTO request_log (request_id, operation, path, idempotency_key, status, outcome) VALUES (?, ?, ?, ?, ?, ?)",
+            "INSERT INTO request_log (request_id, operation, path, idempotency_key, status, outcome, received_at)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?)",
             (
                 call.caller.request_id,
                 call.operation.name,
@@ -201,6 +204,7 @@ def _log(call: Call, answer: Answer) -> None:
                 call.caller.idempotency_key,
                 answer.status,
                 answer.outcome,
+                call.received_at,
             ),
         )
 

@@ -66,7 +66,8 @@ CREATE TABLE IF NOT EXISTS request_log (
     path TEXT NOT NULL,
     idempotency_key TEXT,
     status INTEGER NOT NULL,
-    outcome TEXT NOT NULL
+    outcome TEXT NOT NULL,
+    received_at REAL NOT NULL DEFAULT 0
 );
 CREATE TABLE IF NOT EXISTS setting (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 """
@@ -85,9 +86,15 @@ class Store:
         # Enough for a killed process; a machine that loses power may lose the last moments of a sandbox.
         self._connection.execute("PRAGMA synchronous = NORMAL")
         self._connection.executescript(SCHEMA)
+        self._add_what_older_files_lack()
         # A request that was running when the process died left no effect: its transaction never ended.
         self._connection.execute("DELETE FROM idempotency_key WHERE status IS NULL")
         self._connection.execute("UPDATE delivery SET state = 'pending' WHERE state = 'sending'")
+
+    def _add_what_older_files_lack(self) -> None:
+        columns = {row["name"] for row in self._connection.execute("PRAGMA table_info(request_log)")}
+        if "received_at" not in columns:
+            self._connection.execute("ALTER TABLE request_log ADD COLUMN received_at REAL NOT NULL DEFAULT 0")
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:

@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
@@ -79,6 +80,23 @@ def test_it_leaves_nothing_half_done_when_killed_under_load(tmp_path: Path) -> N
         assert {row["source"] for row in state["balance_transactions"]} == {charge["id"] for charge in state["charges"]}
         told = [event["data"]["object"]["id"] for event in state["events"] if event["type"] == "payment_intent.succeeded"]
         assert sorted(told) == sorted(paid)
+
+
+def test_it_goes_on_with_a_file_of_an_older_version(tmp_path: Path) -> None:
+    """Its log of requests had no times."""
+    with sqlite3.connect(tmp_path / "sandbox.sqlite3") as older:
+        older.execute(
+            "CREATE TABLE request_log (seq INTEGER PRIMARY KEY AUTOINCREMENT, request_id TEXT NOT NULL, operation TEXT NOT NULL,"
+            " path TEXT NOT NULL, idempotency_key TEXT, status INTEGER NOT NULL, outcome TEXT NOT NULL)"
+        )
+    older.close()
+    began = time.time()
+
+    with running_sandbox(state_dir=tmp_path) as sandbox:
+        client_of(sandbox).v1.customers.create({})
+        (request,) = sandbox.state()["requests"]
+
+    assert began <= request["received_at"] <= time.time()
 
 
 @pytest.mark.parametrize("option", ["--port", "--checkout-port"])
