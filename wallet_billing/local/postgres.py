@@ -51,7 +51,8 @@ class Postgres:
     def start(self) -> None:
         """Starts the server and waits until it answers. A server left over from a killed launcher is stopped first."""
         self._end_leftover()
-        self.port = free_port()
+        # Started again after it was killed, it is where its clients look for it.
+        self.port = self.port or free_port()
         command = [str(self._programs / "postgres"), "-D", str(self.data), "-p", str(self.port)]
         command += ["-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=", "-c", "max_connections=100"]
         command += [] if self.durable else NOT_DURABLE

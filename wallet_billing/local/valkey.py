@@ -41,7 +41,8 @@ class Valkey:
         program = binaries.valkey_server(self.home, account=self.account)
         own_folder(self.data, account=self.account)
         self._end_leftover()
-        self.port = free_port()
+        # Started again after it was killed, it is where its clients look for it.
+        self.port = self.port or free_port()
         command = [str(program), str(self._write_configuration())]
         self._child = start_child("valkey", command=command, log_path=self.log_path, account=self.account)
         self._wait_until_ready(self._child)
