@@ -116,7 +116,7 @@ def test_it_refunds_more_where_a_reason_says_why(office: GivingBack) -> None:
     request = office.refund(top_up, 20, override_reason="Bad audio on every call")
 
     assert (request.status, request.override_reason, office.money_in.balance) == (Status.DONE, "Bad audio on every call", -18)
-    assert AuditEntry.objects.get(action="refund.requested").after["override_reason"] == "Bad audio on every call"
+    assert AuditEntry.objects.get(action="refund.requested").after["overrides_unspent"]
 
 
 def test_it_refunds_no_more_than_was_paid_whatever_the_reason(office: GivingBack) -> None:

@@ -57,7 +57,7 @@ def request_refund(
         needs_second=needs_second_person(wallet, amount_micros=amount_micros, by=by),
         by=by,
     )
-    after = sums_of(wallet) | {"status": request.status, "override_reason": override_reason}
+    after = sums_of(wallet) | {"status": request.status, "overrides_unspent": bool(override_reason)}
     audit(wallet, request, done="requested", before=before, after=after, target=top_up.receipt_number or "")
     return request
 

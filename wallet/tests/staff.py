@@ -3,9 +3,10 @@
 from uuid import uuid4
 
 from django.contrib.auth.models import Group
+from django.db.models import QuerySet
 from django.test import Client
 
-from workspaces.models import User
+from workspaces.models import AuditEntry, User
 from workspaces.staff import StaffRole
 
 
@@ -22,6 +23,11 @@ def signed_in(user: User) -> Client:
     client = Client()
     client.force_login(user)
     return client
+
+
+def staff_acts() -> "QuerySet[AuditEntry]":
+    """What the audit log tells of the operator's people."""
+    return AuditEntry.objects.filter(is_staff_act=True)
 
 
 def new_form() -> str:

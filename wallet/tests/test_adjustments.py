@@ -16,7 +16,7 @@ from wallet.services.holds import set_aside_for_refund
 from wallet.services.second_person import alone_up_to_micros, reject, withdraw
 from wallet.tests.books import assert_books_balance
 from wallet.tests.builders import DOLLAR, balance_of, make_wallet, promotion_of
-from wallet.tests.staff import staff
+from wallet.tests.staff import staff, staff_acts
 from wallet.tests.threads import at_once, errors
 from workspaces.acting import Actor, acting_as
 from workspaces.models import AuditEntry, User
@@ -60,7 +60,7 @@ def office(db: None) -> Office:
 
 def acts() -> list[str]:
     """What the audit log says, oldest first."""
-    return list(AuditEntry.objects.order_by("pk").values_list("action", flat=True))
+    return list(staff_acts().order_by("pk").values_list("action", flat=True))
 
 
 # ---------------------------------------------------------------- one person
@@ -86,7 +86,7 @@ def test_it_leaves_one_row_of_the_audit_log_with_before_and_after(office: Office
     with acting_as(Actor(AuditEntry.ActorKind.PERSON, office.frances.email, office.frances, "192.0.2.7")):
         adjustment = office.ask(20)
 
-    entry = AuditEntry.objects.get()
+    entry = staff_acts().get()
     assert (entry.action, entry.reason, entry.is_staff_act) == ("adjustment.posted", "Charged twice by mistake", True)
     assert (entry.actor, entry.address, entry.workspace_id) == (office.frances, "192.0.2.7", office.wallet.pk)
     assert entry.before == {"balance_micros": 0, "held_micros": 0, "promotion_micros": 0}

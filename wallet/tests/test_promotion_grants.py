@@ -15,9 +15,9 @@ from wallet.services.second_person import reject
 from wallet.services.wallets import close_wallet
 from wallet.tests.books import assert_books_balance
 from wallet.tests.builders import DOLLAR, balance_of, make_wallet
-from wallet.tests.staff import new_form, staff
+from wallet.tests.staff import new_form, staff, staff_acts
 from wallet.tests.threads import at_once, errors
-from workspaces.models import AuditEntry, User
+from workspaces.models import User
 
 Status = PromotionGrant.Status
 
@@ -51,7 +51,7 @@ def test_it_grants_a_small_one_at_once(wallet: Wallet, frances: User) -> None:
     assert (grant.status, grant.promotion) == (Status.DONE, promotion)
     assert (promotion.reason, promotion.expires_at, promotion.remaining_micros) == ("Welcome credit", expires_at, 20 * DOLLAR)
     assert balance_of(wallet) == 20 * DOLLAR
-    entry = AuditEntry.objects.get()
+    entry = staff_acts().get()
     assert (entry.action, entry.before["promotion_micros"], entry.after["promotion_micros"]) == ("promotion.granted", 0, 20 * DOLLAR)
     assert_books_balance()
 
@@ -59,7 +59,7 @@ def test_it_grants_a_small_one_at_once(wallet: Wallet, frances: User) -> None:
 def test_it_grants_one_form_once(wallet: Wallet, frances: User) -> None:
     assert ask(wallet, frances, request_id="form") == ask(wallet, frances, request_id="form")
 
-    assert (Promotion.objects.count(), AuditEntry.objects.count()) == (1, 1)
+    assert (Promotion.objects.count(), staff_acts().count()) == (1, 1)
     with pytest.raises(IdempotencyConflict):
         ask(wallet, frances, request_id="form", dollars=21)
 
@@ -74,7 +74,7 @@ def test_it_waits_for_a_second_person_above_the_limit(wallet: Wallet, frances: U
         grant = approve_promotion(grant.pk, by=felix)
 
     assert (grant.status, grant.decided_by, balance_of(wallet)) == (Status.DONE, felix, 101 * DOLLAR)
-    assert list(AuditEntry.objects.order_by("pk").values_list("action", flat=True)) == ["promotion.requested", "promotion.approved"]
+    assert list(staff_acts().order_by("pk").values_list("action", flat=True)) == ["promotion.requested", "promotion.approved"]
 
 
 def test_it_counts_with_the_same_persons_adjustments(wallet: Wallet, frances: User) -> None:
