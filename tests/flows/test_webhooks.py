@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.flows.conftest import Northside, SignedInPage
-from tests.flows.test_accessible import faults_of
+from tests.axe import faults_of
 from wallet.tests.receiver import Receiver, running_receiver
 
 DELIVERED_WITHIN_MS = 15_000

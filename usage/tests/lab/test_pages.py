@@ -1,5 +1,6 @@
 """The Lab's pages: who may do what, what they say without a script, and that a button pressed twice is one run."""
 
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -114,7 +115,7 @@ def test_it_makes_a_call_without_a_script(alices: Client, address: Address) -> N
 
     page = alices.get(address("lab_call", run.pk))
     assert "On the call" in _text(page)
-    assert "0:12" in _text(page)
+    assert re.search(r"0:1[2-9]", _text(page)), "however busy the machine is"
     assert "confirm your visit" in _text(page)
 
     page = alices.get(alices.post(address("hang_up_lab_call", run.pk))["Location"])
@@ -275,6 +276,12 @@ def test_it_works_before_there_are_prices(alices: Client, address: Address) -> N
 
 
 # ---------------------------------------------------------------- how long a live call goes on
+def from_then_on(clock: str) -> list[str]:
+    """The clock, and the next seconds of its running down."""
+    minutes, seconds = (int(part) for part in clock.split(":"))
+    return ["{}:{:02d}".format(*divmod(minutes * 60 + seconds - passed, 60)) for passed in range(5)]
+
+
 @pytest.mark.parametrize(
     ("micros", "label", "clock", "limit"),
     [
@@ -294,7 +301,7 @@ def test_it_shows_the_smaller_limit_and_says_which_it_is(
     page = _text(alices.get(address("lab_call", run.pk)))
 
     assert f"<dt>{label}</dt>" in page
-    assert f">{clock}</dd>" in page
+    assert any(f">{shown}</dd>" in page for shown in from_then_on(clock)), "however busy the machine is"
     assert limit in page
 
 
