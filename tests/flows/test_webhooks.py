@@ -6,8 +6,8 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.flows.conftest import Northside, SignedInPage
 from tests.axe import faults_of
+from tests.flows.conftest import Northside, SignedInPage
 from wallet.tests.receiver import Receiver, running_receiver
 
 DELIVERED_WITHIN_MS = 15_000
