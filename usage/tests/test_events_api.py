@@ -239,8 +239,9 @@ def test_it_walks_through_the_tiers_of_a_month(metering: Metering) -> None:
 
 
 def test_it_asks_the_database_as_often_for_a_thousand_events_as_for_one(metering: Metering) -> None:
-    """Over many wallets too, with holds, tiers and budgets: no statement is one event's."""
-    others = [make_metering(name=f"Customer {number}") for number in range(9)]
+    """Over many wallets too, with holds, tiers and budgets: no statement is one event's. None of them runs low, which would be told."""
+    metering.fund(1_000 * DOLLAR)
+    others = [make_metering(name=f"Customer {number}", dollars=1_000) for number in range(9)]
     everyone = [metering, *others]
     for one in everyone:
         # Or some would run low on the way, which is told, and that is more than charging.
