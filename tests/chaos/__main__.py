@@ -1,6 +1,6 @@
 """`make chaos`: the storm, the calm after it, and what the books say. Exit 0 where every law held.
 
-CHAOS_SECONDS (600), CHAOS_CUSTOMERS (8) and CHAOS_SEED choose how long, how many and which; CHAOS_LOGS is a folder for what the processes
+CHAOS_SECONDS (600), CHAOS_CUSTOMERS (12) and CHAOS_SEED choose how long, how many and which; CHAOS_LOGS is a folder for what the processes
 wrote; CHAOS_SABOTAGE (sabotage.py) breaks the product, to see that it is found.
 """
 
@@ -21,7 +21,7 @@ FAULTS_SHOWN = 20
 
 def main() -> int:
     """Builds a world, lets it blow, and says what came of it."""
-    seconds, customers = float(os.environ.get("CHAOS_SECONDS") or 600), int(os.environ.get("CHAOS_CUSTOMERS") or 8)
+    seconds, customers = float(os.environ.get("CHAOS_SECONDS") or 600), int(os.environ.get("CHAOS_CUSTOMERS") or 12)
     seed = int(os.environ.get("CHAOS_SEED") or random.randrange(1_000_000))
     console = Console()
     console.say(f"Chaos for {seconds:.0f} s over {customers} workspaces, CHAOS_SEED={seed}")
@@ -40,7 +40,7 @@ def main() -> int:
 def _run(world: World, *, console: Console, seconds: float, customers: int, seed: int, begun: float) -> list[str]:
     # Django's models can only be read now that its settings have a database.
     from tests.chaos.cast import assemble
-    from tests.chaos.figures import figures_of, printed
+    from tests.chaos.figures import calls_for_help, figures_of, printed
     from tests.chaos.healing import heal
     from tests.chaos.people import People
     from tests.chaos.reporter import Reporter
@@ -60,6 +60,7 @@ def _run(world: World, *, console: Console, seconds: float, customers: int, seed
         if thread.is_alive() or not thread.ended_well:
             cast.tally.fault(f"the {thread.name} ended before their time")
     cast.tally.faults += heal(world, cast, reporter, people, seconds_max=HEAL_SECONDS_MAX)
+    cast.tally.faults += calls_for_help(world)
     console.say(printed(figures_of(world, cast, reporter)))
     return cast.tally.faults
 

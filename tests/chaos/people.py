@@ -72,9 +72,9 @@ class People(threading.Thread):
 
     # ---------------------------------------------------------------- cards and their owners
     def change_the_card_s_mind(self, customer: Customer) -> None:
-        """Three in five times the card is good."""
+        """Three in four times the card is good."""
         for card in Card.objects.filter(wallet=customer.wallet, removed_at=None):
-            behaviour = GOOD if self.dice.random() < 0.6 else self.dice.choice(BAD)
+            behaviour = GOOD if self.dice.random() < 0.75 else self.dice.choice(BAD)
             self.world.sandbox.set_card_behaviour(card.payment_method_id, behaviour)
 
     def mend(self, customer: Customer) -> None:

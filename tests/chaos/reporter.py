@@ -74,7 +74,7 @@ class Reporter(threading.Thread):
             return False
         if answer.status_code not in (204, 207):
             tally.add("reports refused for now")
-            if answer.status_code not in (429, 500, 502, 503):
+            if answer.status_code not in (429, 503):
                 tally.fault(f"a report was answered {answer.status_code}: {answer.text[:200]}")
             return False
         if answer.status_code == 207:

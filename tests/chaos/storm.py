@@ -22,14 +22,14 @@ ASKING = ("*.retrieve", "*.list", "customers.*")
 MAKING_FAULTS: Faults = (
     # Kind, how often, and what besides: answers lost before and after, hung, refused, and failures that are saved or not.
     ("drop_before", 0.06, {}),
-    ("reset_after", 0.07, {}),
-    ("hang_after", 0.03, {"seconds": 4}),
+    ("reset_after", 0.12, {}),
+    ("hang_after", 0.05, {"seconds": 4}),
     ("delay_before", 0.06, {"seconds": 0.8}),
     ("delay_after", 0.06, {"seconds": 0.8}),
     ("error_before", 0.04, {}),
-    ("error_after", 0.04, {}),
+    ("error_after", 0.06, {}),
     ("error_before", 0.04, {"saved": False}),
-    ("error_after", 0.03, {"saved": False}),
+    ("error_after", 0.04, {"saved": False}),
     ("conflict", 0.04, {}),
     ("rate_limit", 0.05, {}),
 )
@@ -80,12 +80,12 @@ class Storm:
         """One thing is killed, or for once nothing."""
         strikes: list[tuple[str, Callable[[], object], int]] = [
             ("killed: a worker's child", self._kill_worker_child, 40),
-            ("killed: a worker, whole", self._kill_worker, 11),
+            ("killed: a worker, whole", self._kill_worker, 7),
             ("killed: a session of PostgreSQL", lambda: self.world.kill_backend(dice=self.dice), 4),
             ("killed: PostgreSQL, whole", self.world.kill_postgres, 4),
             ("killed: Valkey", self.world.kill_valkey, 7),
             ("flushed: Valkey", self._flush, 4),
-            ("killed: a web process", lambda: self.world.kill_child_of("web", dice=self.dice), 4),
+            ("killed: a web process", lambda: self.world.kill_child_of("web", dice=self.dice), 3),
             ("killed: beat", lambda: self.world.kill("beat"), 2),
             ("nothing", lambda: None, 20),
         ]
@@ -117,6 +117,8 @@ class Storm:
         if time.monotonic() < self.weather_at:
             return
         sandbox, kind = self.world.sandbox, self.dice.choices(["calm", "rough", "away"], [3, 9, 1])[0]
+        if not self.weather_at:
+            kind = "rough"
         sandbox.clear_faults()
         if kind == "away":
             sandbox.fault("drop_before", match="*", count=None)
