@@ -195,6 +195,12 @@ def test_it_guesses_the_time_zone(pages: Pages, stack: RunningStack, session_coo
     page = pages.open("/", cookies=session_cookie(newcomer), timezone_id="Asia/Tokyo")
 
     expect(page.get_by_label("Time zone")).to_have_value("Asia/Tokyo")
+    # What a person chooses stays, also when something else has to be mended first.
+    page.get_by_label("Time zone").select_option("UTC")
+    page.get_by_role("button", name="Create workspace").click()
+    expect(page.get_by_label("Workspace name")).to_have_attribute("aria-invalid", "true")
+    expect(page.get_by_label("Time zone")).to_have_value("UTC")
+    page.get_by_label("Time zone").select_option("Asia/Tokyo")
     page.get_by_label("Workspace name").fill("Kyoto Dental")
     page.get_by_label("Currency").select_option("jpy")
     page.get_by_role("button", name="Create workspace").click()
