@@ -13,6 +13,8 @@ export PORT LAN STATE_DIR
 help:
 	@echo "make run            start everything on this machine (PORT=8000, LAN=1 to open it to a phone beside it)"
 	@echo "make test           all tests"
+	@echo "make thorough       tests that take minutes: kills at every line, storms, chaos in short"
+	@echo "make chaos          real processes under kills and faults (about 10 minutes; CHAOS_SECONDS=3600 for longer)"
 	@echo "make check          format, lint, types, import rules and all tests"
 	@echo "make bench          what the speed claims rest on (about 20 minutes; BENCH_ROWS=1000000 for a shorter history)"
 	@echo "make services       PostgreSQL and Valkey alone, for working on the code"
@@ -56,6 +58,14 @@ manage: $(VENV)/installed
 .PHONY: test
 test: $(VENV)/installed-dev
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+.PHONY: thorough
+thorough: $(VENV)/installed-dev
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m thorough
+
+.PHONY: chaos
+chaos: $(VENV)/installed-dev
+	@$(BIN)/python -m tests.chaos
 
 # -n 2: PostgreSQL, Chromium and the tests share two cores on the smallest machine this is meant for.
 .PHONY: check

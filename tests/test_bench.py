@@ -14,6 +14,8 @@ from usage.services.default_prices import seed_default_prices
 from wallet.models import Wallet
 from workspaces.models import Membership, Role, User
 
+pytestmark = pytest.mark.thorough
+
 SHORT_ROWS, LONG_ROWS = 2_100, 2_600
 
 

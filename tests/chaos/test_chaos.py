@@ -22,6 +22,8 @@ from wallet.tasks import charge_top_up
 from wallet.tests.builders import entry
 from wallet_billing.local.product import ROOT
 
+pytestmark = pytest.mark.thorough
+
 SECONDS, CUSTOMERS, SEED = 10, 6, 20
 
 

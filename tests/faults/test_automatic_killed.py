@@ -20,6 +20,8 @@ from wallet.services.cards import set_backup_card
 from wallet.services.checkout import open_checkout
 from wallet.tasks import charge_top_up
 
+pytestmark = pytest.mark.thorough
+
 DEATHS_MAX = 6
 """So many lines of a task are tried in the suite, spread over all of them."""
 CHARGE, CHECK, DECIDE = "wallet.tasks.charge_top_up", "wallet.tasks.check_top_up", "wallet.tasks.reconsider_automatic_payment"

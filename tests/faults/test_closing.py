@@ -23,6 +23,8 @@ from wallet.tests.staff import new_form, staff
 from wallet.tests.threads import at_once, errors
 from workspaces.models import AuditEntry
 
+pytestmark = pytest.mark.thorough
+
 Status = WalletClosing.Status
 
 

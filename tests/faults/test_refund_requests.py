@@ -35,6 +35,8 @@ from wallet.tests.staff import new_form, staff
 from wallet.tests.threads import at_once, errors
 from workspaces.models import AuditEntry
 
+pytestmark = pytest.mark.thorough
+
 Status = RefundRequest.Status
 SEND = "from wallet.services.refund_sending import send_refund as act"
 

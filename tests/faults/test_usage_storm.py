@@ -26,7 +26,7 @@ from wallet.tests.threads import at_once, errors
 from workspaces.tests.api_caller import Answer, Caller, new_key
 
 # One after the other even where tests run side by side: the server has connections for one race at a time.
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.xdist_group("races")]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.xdist_group("races"), pytest.mark.thorough]
 
 Result = TypeVar("Result")
 
