@@ -73,12 +73,11 @@ class World:
 
     def kill(self, name: str) -> None:
         """SIGKILL to a process and everything that it has started."""
-        _kill_all([*descendants(self.processes[name].process.pid), self.processes[name].process.pid])
-        self.processes[name].process.wait()
+        _kill_with_descendants(self.processes[name])
 
     def kill_child_of(self, name: str, *, dice: random.Random) -> bool:
         """SIGKILL to one of the processes that it has forked; its parent starts another."""
-        children = descendants(self.processes[name].process.pid)
+        children = _descendants_of(self.processes[name])
         if children:
             _kill_all([dice.choice(children)])
         return bool(children)
@@ -92,26 +91,24 @@ class World:
 
     def is_up(self, name: str) -> bool:
         """Whether it has started what does its work."""
-        return name == "beat" or bool(descendants(self.processes[name].process.pid))
+        return name == "beat" or bool(_descendants_of(self.processes[name]))
 
     # ---------------------------------------------------------------- the servers
     def kill_postgres(self) -> None:
         """As if the machine had lost its power: every process of PostgreSQL's at once, and then it is started again."""
-        pid = self.postgres.child.process.pid
-        _kill_all([pid, *descendants(pid)])
-        self.postgres.child.process.wait()
+        _kill_with_descendants(self.postgres.child)
         _start_again(self.postgres)
 
     def kill_backend(self, *, dice: random.Random) -> bool:
         """SIGKILL to one session's process: PostgreSQL ends all sessions and recovers by itself."""
-        sessions = [pid for pid in descendants(self.postgres.child.process.pid) if b"127.0.0.1" in _command(pid)]
+        sessions = [found for found in _descendants_of(self.postgres.child) if b"127.0.0.1" in _command(found.pid)]
         if sessions:
             _kill_all([dice.choice(sessions)])
         return bool(sessions)
 
     def kill_valkey(self) -> None:
         """What it had not written to its file is lost."""
-        self.valkey.child.kill()
+        _kill_with_descendants(self.valkey.child)
         _start_again(self.valkey)
 
 
@@ -215,18 +212,31 @@ def free_port() -> int:
             return port
 
 
-def descendants(pid: int) -> list[int]:
-    """The processes that it has started, and theirs."""
-    parents = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            with suppress(OSError, IndexError, ValueError):
-                parents[int(entry.name)] = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
-    found, looked_at = [], {pid}
+@dataclass(frozen=True)
+class Found:
+    """A process as it was seen, with the one that started it."""
+
+    pid: int
+    parent: int
+
+
+def _descendants_of(child: Child) -> list[Found]:
+    """The processes that it has started, and theirs; none where it has ended, as its number may be another's by now."""
+    if not child.is_running():
+        return []
+    parents = {int(entry.name): _parent(int(entry.name)) for entry in Path("/proc").iterdir() if entry.name.isdigit()}
+    found, looked_at = list[Found](), {child.process.pid}
     while looked_at:
-        looked_at = {child for child, parent in parents.items() if parent in looked_at}
-        found.extend(sorted(looked_at))
+        next_ones = [Found(pid, parent) for pid, parent in parents.items() if parent in looked_at]
+        found, looked_at = [*found, *next_ones], {one.pid for one in next_ones}
     return found
+
+
+def _parent(pid: int) -> int:
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    except (OSError, IndexError, ValueError):
+        return -1
 
 
 def _command(pid: int) -> bytes:
@@ -236,10 +246,26 @@ def _command(pid: int) -> bytes:
         return b""
 
 
-def _kill_all(pids: list[int]) -> None:
-    for pid in pids:
+def _kill_with_descendants(child: Child) -> None:
+    if child.is_running():
+        _kill_all([*_descendants_of(child), Found(child.process.pid, os.getpid())])
+        child.process.wait()
+
+
+def _kill_all(victims: list[Found]) -> None:
+    """SIGKILL, by handles and not by numbers: a number may be a stranger's before the signal is there."""
+    handles = []
+    for victim in victims:
         with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
+            handle = os.pidfd_open(victim.pid)
+            handles.append(handle)
+            if _parent(victim.pid) != victim.parent:
+                handles.remove(handle)
+                os.close(handle)
+    for handle in handles:
+        with suppress(ProcessLookupError):
+            signal.pidfd_send_signal(handle, signal.SIGKILL)
+        os.close(handle)
 
 
 def _start_again(server: Postgres | Valkey) -> None:
