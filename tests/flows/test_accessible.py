@@ -136,7 +136,7 @@ def test_it_has_no_faults_in_dialogs_and_popovers(as_user: SignedInPage, northsi
     page = as_user(northside.alice, northside.billing, phone=phone)
     steps = {
         "row open": page.locator("#history summary.kind").first,
-        "period": page.locator(".period summary"),
+        "period": page.locator(".period summary").filter(has_text="Period"),
         "card menu": page.locator("#cards .menu summary").first,
         "add balance": page.get_by_role("link", name="Add Balance"),
     }
