@@ -57,24 +57,24 @@ manage: $(VENV)/installed
 
 .PHONY: test
 test: $(VENV)/installed-dev
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -n 3 --dist loadgroup
 
 .PHONY: thorough
 thorough: $(VENV)/installed-dev
-	$(BIN)/python -m pytest -n 2 --dist loadgroup -m thorough
+	$(BIN)/python -m pytest -n 3 --dist loadgroup -m thorough
 
 .PHONY: chaos
 chaos: $(VENV)/installed-dev
 	@$(BIN)/python -m tests.chaos
 
-# -n 2: PostgreSQL, Chromium and the tests share two cores on the smallest machine this is meant for.
+# -n 3: PostgreSQL, Chromium and the tests share two cores on the smallest machine this is meant for, and one worker waits for pages.
 .PHONY: check
 check: $(VENV)/installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy .
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -n 3 --dist loadgroup
 
 .PHONY: bench
 bench: $(VENV)/installed

@@ -15,6 +15,8 @@ from wallet.services.payment_links import payment_link_token, request_payment_li
 from wallet.tests.staff import new_form, staff
 from workspaces.models import User
 
+pytestmark = pytest.mark.thorough
+
 
 @pytest.fixture
 def frances(northside: Northside) -> User:
