@@ -27,6 +27,7 @@ TABLE = {
     "remove": ADMINS,
     "resend_invitation": ADMINS,
     "revoke_invitation": ADMINS,
+    "activity": (Role.OWNER,),
     "api_keys": ADMINS,
     "new_api_key": ADMINS,
     "revoke_api_key": ADMINS,
