@@ -151,6 +151,7 @@ def prepare(name: str, **more: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.thorough
 def test_it_prepares_an_empty_database_once_when_two_hosts_deploy_at_once(scratch: str) -> None:
     """The second waits, and finds nothing to do. What it waits by must not hold up the indexes that the first builds concurrently."""
     with ThreadPoolExecutor(2) as pool:

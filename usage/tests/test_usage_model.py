@@ -307,4 +307,4 @@ class UsageMachine(RuleBasedStateMachine):
 
 @pytest.mark.django_db
 def test_it_is_what_a_plain_model_says(prices: None) -> None:
-    run_state_machine_as_test(UsageMachine, settings=settings(max_examples=40, stateful_step_count=30, deadline=None))
+    run_state_machine_as_test(UsageMachine, settings=settings(max_examples=20, stateful_step_count=25, deadline=None))
