@@ -38,7 +38,7 @@ def measure_charges(make_client: Callable[[], Client]) -> dict[str, float]:
     """Seconds from debit to charge of wallets that one use each takes below their threshold, five in a second."""
     with tempfile.TemporaryDirectory() as folder, running_sandbox() as sandbox:
         settings.STRIPE_API_BASE = sandbox.api_url
-        owner = User.objects.create_user("bench@example.com", None)
+        owner = User.objects.create_user("cardholder@example.com", None)
         wallets = [_wallet_on_the_edge(number, owner) for number in range(CHARGES)]
         worker = start_child(
             "worker",
