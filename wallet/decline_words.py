@@ -21,6 +21,7 @@ _WORDS = {
     "authentication_required": Words(
         "Your bank wants to see that it is you.", "Pay on the secure payment page: there the bank can ask you to confirm."
     ),
+    "card_gone": Words("The card can't be charged any more.", "Connect it again, or choose another card."),
     "card_removed": Words("The card was removed before it was charged.", "Choose another card."),
     "card_velocity_exceeded": Words("The card has reached its limit.", _OTHER_CARD),
     "currency_not_supported": Words("The card can't pay in this currency.", "Pay with another card."),

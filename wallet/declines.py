@@ -24,6 +24,7 @@ class DeclineClass(StrEnum):
 
 _HARD_CODES = frozenset(
     {
+        "card_gone",
         "card_not_supported",
         "currency_not_supported",
         "do_not_try_again",
@@ -46,17 +47,19 @@ _HARD_CODES = frozenset(
         "transaction_not_allowed",
     }
 )
-_NOT_THE_CARD_CODES = frozenset({"card_removed", "closed_by_operator", "processing_error", "rejected"})
+NOT_THE_CARD_CODES = frozenset({"card_removed", "closed_by_operator", "processing_error", "rejected"})
 """What went wrong before any bank was asked."""
 _NEVER_AGAIN_NETWORK_CODES = frozenset({"04", "07", "12", "14", "15", "41", "43", "46", "57", "R0", "R1", "R3"})
 _AUTHENTICATION_CODES = frozenset({"authentication_required", "authentication_not_handled"})
+NO_DECLINE_CODES = NOT_THE_CARD_CODES | _AUTHENTICATION_CODES
+"""Failures in which no bank has said no to the card."""
 
 
 def classify(decline: Decline) -> DeclineClass:
     """What the decline means. Advice of the network or of Stripe to stop outweighs a code that would allow another try."""
     if decline.reason in _AUTHENTICATION_CODES:
         return DeclineClass.AUTHENTICATION
-    if decline.reason in _NOT_THE_CARD_CODES:
+    if decline.reason in NOT_THE_CARD_CODES:
         return DeclineClass.NOT_THE_CARD
     never_again = decline.advice_code == DO_NOT_TRY_AGAIN or decline.network_decline_code in _NEVER_AGAIN_NETWORK_CODES
     return DeclineClass.HARD if never_again or decline.reason in _HARD_CODES else DeclineClass.SOFT

@@ -10,6 +10,7 @@ WalletError
 │   ├── CardUnusable              removed, expired or another wallet's
 │   ├── CardInUse                 removal refused while something needs the card
 │   ├── LinkUnusable              expired, withdrawn or used
+│   │   └── LinkCovered           not now: the saved card is being charged for the same
 │   ├── TooManyAttempts
 │   ├── RuleInvalid             a rule of automatic payments that cannot be
 │   ├── CurrencyFixed             a wallet's currency never changes
@@ -103,6 +104,12 @@ class LinkUnusable(WalletRefusal):
     """The payment link is expired, withdrawn, used or not there; the public page answers 404 for all of these alike."""
 
     code = "link_unusable"
+
+
+class LinkCovered(LinkUnusable):
+    """The saved card is being charged for the same need: nobody need pay meanwhile. It may be open again in a moment."""
+
+    code = "link_covered"
 
 
 class NothingToTell(WalletError):
@@ -287,11 +294,12 @@ class GatewayRejected(GatewayError):
     """Stripe calls the request wrong (400, 401, 403, 404): a bug or a wrong key, so it must be seen by a person.
 
     `key_was_used` where an earlier request under the same idempotency key asked for something else: what became of that
-    one is not known, so this is no proof that nothing was done.
+    one is not known, so this is no proof that nothing was done. `param` is what Stripe objects to, where it says so.
     """
 
     code = "gateway_rejected"
 
-    def __init__(self, message: str, *, key_was_used: bool = False) -> None:
+    def __init__(self, message: str, *, key_was_used: bool = False, param: str = "") -> None:
         super().__init__(message)
         self.key_was_used = key_was_used
+        self.param = param

@@ -31,6 +31,7 @@ def read_payment(intent: Json) -> Payment:
         card=_paying_card(intent),
         decline=read_decline(failure) if failure else None,
         other_method=_other_method(intent["payment_method"]),
+        origin=metadata.get("origin", ""),
     )
 
 

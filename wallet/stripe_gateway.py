@@ -382,7 +382,8 @@ def _in_our_words(error: stripe.StripeError) -> GatewayError:
     if isinstance(error, stripe.RateLimitError) or error.http_status == HTTPStatus.CONFLICT:
         return GatewayUnavailable(str(error))
     if isinstance(error, _REJECTIONS):
-        return GatewayRejected(str(error), key_was_used=isinstance(error, stripe.IdempotencyError))
+        param = error.param if isinstance(error, stripe.InvalidRequestError) else None
+        return GatewayRejected(str(error), key_was_used=isinstance(error, stripe.IdempotencyError), param=param or "")
     # Time-outs, resets and 5xx. Under version 1 of the API a saved 500 is replayed for the same key.
     return OutcomeUnknown(str(error), replayed=(error.headers or {}).get("Idempotent-Replayed") == "true")
 

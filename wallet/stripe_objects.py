@@ -25,7 +25,7 @@ class CardDetails:
 class Payment:
     """A PaymentIntent: `amount_micros` is None in a currency that no wallet has.
 
-    `top_up_id` and `workspace` come from its metadata, and are empty where it is not ours. `other_method` names what
+    `top_up_id`, `workspace` and `origin` come from its metadata, and are empty where it is not ours. `other_method` names what
     paid where it was no card: Bank account •••• 6789.
     """
 
@@ -41,6 +41,7 @@ class Payment:
     card: CardDetails | None
     decline: Decline | None
     other_method: str = ""
+    origin: str = ""
 
     @property
     def succeeded(self) -> bool:

@@ -99,7 +99,7 @@ def test_it_replaces_no_charge_on_the_backup_past_a_cap_that_was_lowered_meanwhi
     active.use(40)
     (top_up,) = active.automatic()[1:]
     sandbox.set_card_behaviour(active.default_card.payment_method_id, "insufficient_funds")
-    sandbox.fault("drop_before", match=CHARGE)
+    sandbox.fault("reset_after", match=CHARGE)
     active.work()
     active.switch_on(active.default_card, **terms)
 

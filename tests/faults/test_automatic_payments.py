@@ -322,8 +322,8 @@ def test_it_lets_a_paid_top_up_lift_the_suspension(active: MoneyIn) -> None:
 
 
 def test_it_counts_what_stripe_calls_wrong_as_a_failure(active: MoneyIn, alerts: Alerts) -> None:
-    """B7: it backs off, and the card is not blamed."""
-    Card.objects.update(payment_method_id="pm_gone")
+    """B7: it backs off, and the card is not blamed. Here the customer was deleted by hand at Stripe."""
+    Wallet.objects.update(stripe_customer_id="cus_gone")
     active.use(25)
     active.work()
 
@@ -407,7 +407,7 @@ def test_it_goes_on_when_the_cap_opens_again(active: MoneyIn) -> None:
     for _ in range(4):
         active.use(25)
         active.work()
-    TopUp.objects.update(created_at=F("created_at") - timedelta(days=1))
+    TopUp.objects.update(created_at=F("created_at") - timedelta(days=1), resolved_at=F("resolved_at") - timedelta(days=1))
     AutomaticPayments.objects.update(next_try_at=timezone.now())
 
     active.sweep()

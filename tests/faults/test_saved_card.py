@@ -212,14 +212,18 @@ def test_it_sends_the_same_again_when_stripe_was_busy(money_in: MoneyIn, card: C
     assert len({request["idempotency_key"] for request in money_in.requests(CHARGE)}) == 1
 
 
-def test_it_fails_what_stripe_calls_wrong(money_in: MoneyIn, card: Card, alerts: Alerts) -> None:
-    """B7: our bug; a person is told."""
-    Card.objects.update(payment_method_id="pm_gone")
+@pytest.mark.parametrize(("gone", "code"), [("customer", "rejected"), ("card", "card_gone")])
+def test_it_fails_what_stripe_calls_wrong(money_in: MoneyIn, card: Card, alerts: Alerts, gone: str, code: str) -> None:
+    """B7: a person is told; the payer, of what they can mend alone."""
+    if gone == "customer":
+        Wallet.objects.update(stripe_customer_id="cus_gone")
+    else:
+        Card.objects.update(payment_method_id="pm_gone")
 
     top_up = charge_top_up(money_in.ask_for_top_up(card).pk)
 
-    assert (top_up.status, top_up.decline_code, alerts()) == (Status.FAILED, "rejected", ["charge_rejected"])
-    assert "pm_gone" not in top_up.failure_message
+    assert (top_up.status, top_up.decline_code, alerts()) == (Status.FAILED, code, ["charge_rejected"])
+    assert "_gone" not in top_up.failure_message
 
 
 def test_it_does_not_call_failed_what_another_request_under_its_key_may_have_charged(

@@ -27,6 +27,8 @@ LOOK_AGAIN_AFTER = timedelta(minutes=1)
 PAUSED_LOOK_AFTER = timedelta(minutes=1)
 """The switch itself is read again before each charge; here it only keeps rows from being made in vain."""
 DISPUTE_LOOK_AFTER = timedelta(hours=1)
+TAKEN_WITHIN = timedelta(days=2)
+"""Longer than it can take from the decision to the bank: dropped after an hour, and never sent again after a day (top_ups)."""
 
 Suspension = AutomaticPayments.Suspension
 
@@ -66,9 +68,12 @@ def reconsider_charge(wallet_id: int, *, now: datetime | None = None) -> TopUp |
 
 def decide_charge(wallet: Wallet, rule: AutomaticPayments, *, now: datetime) -> TopUp | None:
     """The automatic top-up that the rule asks for now, if it does. The caller holds the wallet's lock."""
+    if rule.confirmation_link_id is not None:
+        # The cardholder is asked. What ends that is their payment, or the sweep once the link is over: its time must stay.
+        return None
     rule.next_try_at = None
     top_up = None
-    if wallet.closed_at is None and wallet.frozen_at is None and rule.confirmation_link is None and not _has_open_charge(wallet):
+    if wallet.closed_at is None and wallet.frozen_at is None and not _has_open_charge(wallet):
         top_up = _decide(wallet, rule, now=now)
     rule.save(update_fields=["next_try_at"])
     return top_up
@@ -88,6 +93,15 @@ def still_fits(wallet: Wallet, rule: AutomaticPayments, *, declined: TopUp) -> b
     return charged.today < rule.daily_charges_max and charged.month_micros + declined.amount_micros <= rule.monthly_cap_micros
 
 
+def is_allowed(top_up: TopUp, *, wallet: Wallet, rule: AutomaticPayments) -> bool:
+    """Whether a charge that is open may still be sent, as wallet and caps stand now: the owner may have lowered them since."""
+    if wallet.closed_at is not None or wallet.frozen_at is not None or Dispute.objects.filter(wallet=wallet, closed_at=None).exists():
+        return False
+    assert top_up.is_open, "What is open is counted in the caps already."
+    charged = charged_so_far(wallet, now=timezone.now())
+    return charged.today <= rule.daily_charges_max and charged.month_micros <= rule.monthly_cap_micros
+
+
 def look_again(rule: AutomaticPayments) -> None:
     """Let the sweep decide anew, shortly. The caller holds the wallet's lock."""
     rule.next_try_at = timezone.now() + LOOK_AGAIN_AFTER
@@ -95,14 +109,22 @@ def look_again(rule: AutomaticPayments) -> None:
 
 
 def charged_so_far(wallet: Wallet, *, now: datetime) -> Charged:
-    """What automatic payments took, or may be taking, in the month and the day that it is in the workspace's zone."""
-    today = now.astimezone(wallet.workspace.zone).replace(hour=0, minute=0, second=0, microsecond=0)
+    """What automatic payments took, or may be taking, in the month and the day that it is in the workspace's zone.
+
+    One that is decided on before midnight and taken after it counts on both sides: whichever day the bank calls it, no cap is passed.
+    """
+    # Where the clock is set back over midnight the day begins at the first of the two: fold names the second.
+    today = now.astimezone(wallet.workspace.zone).replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
     month = today.replace(day=1)
     counted = TopUp.objects.filter(
-        wallet=wallet, origin=Origin.AUTOMATIC, status__in=(*OPEN_STATUSES, TopUp.Status.SUCCEEDED), created_at__gte=month
+        wallet=wallet, origin=Origin.AUTOMATIC, status__in=(*OPEN_STATUSES, TopUp.Status.SUCCEEDED), created_at__gte=month - TAKEN_WITHIN
     )
-    sums = counted.aggregate(month=Sum("amount_micros"), today=Count("pk", filter=Q(created_at__gte=today)))
+    sums = counted.aggregate(month=Sum("amount_micros", filter=_under_way_since(month)), today=Count("pk", filter=_under_way_since(today)))
     return Charged(month_micros=sums["month"] or 0, today=sums["today"])
+
+
+def _under_way_since(moment: datetime) -> Q:
+    return Q(created_at__gte=moment) | Q(resolved_at__gte=moment) | Q(resolved_at=None)
 
 
 def chargeable_card(wallet: Wallet) -> Card | None:
@@ -134,7 +156,8 @@ def _decide(wallet: Wallet, rule: AutomaticPayments, *, now: datetime) -> TopUp 
         return None
     card = chargeable_card(wallet)
     if card is None:
-        suspend(wallet, rule, Suspension.NO_CARD)
+        is_refused = Card.objects.filter(wallet=wallet, removed_at=None).exists()
+        suspend(wallet, rule, Suspension.CARD_REFUSED if is_refused else Suspension.NO_CARD)
         return None
     charge = size_charge(rule.terms, expected_micros=expected, charged=charged_so_far(wallet, now=now), currency=wallet.currency)
     if isinstance(charge, Cap):

@@ -5,13 +5,14 @@ Called by settlement when a top-up is resolved, in that transaction, under the l
 
 from datetime import timedelta
 
+from django.db.models import Q
 from django.utils import timezone
 
-from wallet.declines import DeclineClass, classify
+from wallet.declines import NO_DECLINE_CODES, DeclineClass, classify
 from wallet.errors import Decline
 from wallet.ledger import lock_wallet
 from wallet.models import AutomaticPayments, Card, Notice, Origin, PaymentLink, TopUp, Wallet
-from wallet.services.automatic_charges import chargeable_card, replace_on_backup, still_fits
+from wallet.services.automatic_charges import chargeable_card, look_again, replace_on_backup, still_fits
 from wallet.services.automatic_suspension import lift, suspend
 from wallet.services.notices import notify_admins
 from wallet.services.payment_links import request_payment_link
@@ -34,13 +35,27 @@ def note_outcome(top_up: TopUp) -> None:
         return
     wallet = lock_wallet(top_up.wallet_id)
     if top_up.status == TopUp.Status.SUCCEEDED:
-        lift(wallet, rule)
+        _note_success(wallet, rule, top_up)
     elif top_up.origin == Origin.AUTOMATIC and top_up.status == TopUp.Status.FAILED:
         _note_failure(wallet, rule, top_up)
     elif top_up.origin == Origin.AUTOMATIC and top_up.status == TopUp.Status.EXPIRED:
         # Nobody could send it in time. The need may be there still: decided anew, with today's numbers.
         rule.next_try_at = timezone.now()
         rule.save(update_fields=["next_try_at"])
+    elif top_up.origin == Origin.AUTOMATIC and rule.is_active and rule.next_try_at is None:
+        # Canceled, perhaps by hand at Stripe: whoever did it has an hour to switch off, and a wallet that ran dry is not forgotten.
+        rule.next_try_at = timezone.now() + RETRY_AFTER[0]
+        rule.save(update_fields=["next_try_at"])
+
+
+def _note_success(wallet: Wallet, rule: AutomaticPayments, top_up: TopUp) -> None:
+    """A clean slate. Where it did not close the gap (a cap, or uses that came meanwhile) the need that a use has set off stands:
+    a wallet that is dry has no other use that could set it off again.
+    """
+    was_due = rule.next_try_at is not None or rule.suspended_at is not None
+    lift(wallet, rule)
+    if rule.is_active and (was_due or top_up.origin == Origin.AUTOMATIC) and wallet.available_micros < rule.threshold_micros:
+        look_again(rule)
 
 
 def _renew_card(top_up: TopUp) -> None:
@@ -83,7 +98,9 @@ def _backup_for(top_up: TopUp, card: Card) -> Card | None:
 
 
 def _is_declined_too_often(card_id: int | None) -> bool:
-    newest = TopUp.objects.filter(card=card_id, origin=Origin.AUTOMATIC, resolved_at__isnull=False).order_by("-resolved_at")
+    """What was dropped, or failed before a bank said no, neither counts nor breaks the row; a success of any origin does."""
+    asked = TopUp.objects.filter(Q(status=TopUp.Status.SUCCEEDED) | Q(status=TopUp.Status.FAILED, origin=Origin.AUTOMATIC), card=card_id)
+    newest = asked.exclude(decline_code__in=NO_DECLINE_CODES).order_by("-resolved_at")
     statuses = list(newest.values_list("status", flat=True)[:DECLINES_IN_A_ROW_MAX])
     return statuses == [TopUp.Status.FAILED] * DECLINES_IN_A_ROW_MAX
 

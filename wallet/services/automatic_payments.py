@@ -1,11 +1,13 @@
 """The owner's side of automatic payments: switching on and off, editing, trying again. Off until somebody switches them on."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 from django.db import transaction
 from django.utils import timezone
 
 from wallet.automatic_rule import Cap, Terms, check_terms, size_charge
+from wallet.declines import NOT_THE_CARD_CODES
 from wallet.errors import CardUnusable, WalletClosed
 from wallet.ledger import lock_wallet
 from wallet.models import AutomaticPayments, Card, TopUp, Wallet
@@ -14,6 +16,10 @@ from wallet.services.automatic_suspension import lift
 from wallet.services.cards import set_default_card
 from workspaces.models import User
 from workspaces.services.audit import record
+
+TIRED_AFTER = ((timedelta(hours=24), 8), (timedelta(days=30), 16))
+"""So many declines of one card in so long are enough, whoever asked for them. Mastercard takes fees above 10 in 24 hours, Visa above
+20 in 30 days (docs.stripe.com/declines)."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +46,7 @@ def switch_on(wallet: Wallet, *, terms: Terms, card: Card, consent_text: str, co
     rule = AutomaticPayments.objects.filter(wallet=locked).first()
     if rule is not None and stands_already(rule, terms=terms, card=card, consent_text=consent_text):
         return Switched(rule, None)
+    _refuse_tired(card)
     before = _told(rule)
     set_default_card(card)
     rule = _agreed(locked, rule, terms=terms, consent_text=consent_text, consented_by=consented_by)
@@ -62,7 +69,7 @@ def switch_off(wallet: Wallet) -> None:
 def try_again(wallet: Wallet) -> TopUp | None:
     """End a suspension or a pause on the owner's word, and charge now if too little is available.
 
-    Locks: wallet. Raises: CardUnusable where no card is connected.
+    Locks: wallet. Raises: CardUnusable where no card is connected, or the bank has said no too often of late.
     """
     with transaction.atomic():
         locked = lock_wallet(wallet.pk)
@@ -70,8 +77,10 @@ def try_again(wallet: Wallet) -> TopUp | None:
         if rule is None:
             return None
         Card.objects.filter(wallet=locked, is_default=True).update(refused_at=None)
-        if chargeable_card(locked) is None:
+        card = chargeable_card(locked)
+        if card is None:
             raise CardUnusable("No card is connected. Connect one first.")
+        _refuse_tired(card)
         lift(locked, rule)
         record("automatic_payments.tried_again", workspace=locked.pk)
         return decide_charge(locked, rule, now=timezone.now())
@@ -95,6 +104,14 @@ def stands_already(rule: AutomaticPayments, *, terms: Terms, card: Card, consent
     is_charged_first = card.is_default and card.refused_at is None
     goes_well = rule.is_active and rule.suspended_at is None and rule.failures == 0 and rule.confirmation_link_id is None
     return goes_well and is_charged_first and rule.terms == terms and rule.consent_text == consent_text
+
+
+def _refuse_tired(card: Card) -> None:
+    """The owner's word ends every pause of ours, but not what the card networks allow. Raises: CardUnusable."""
+    now = timezone.now()
+    declined = TopUp.objects.filter(card=card, status=TopUp.Status.FAILED).exclude(decline_code__in=NOT_THE_CARD_CODES)
+    if any(declined.filter(resolved_at__gt=now - age).count() >= declines_max for age, declines_max in TIRED_AFTER):
+        raise CardUnusable("This card was declined too often of late, and may not be tried again for now. Use another card.")
 
 
 def _agreed(wallet: Wallet, rule: AutomaticPayments | None, *, terms: Terms, consent_text: str, consented_by: User) -> AutomaticPayments:

@@ -8,8 +8,8 @@ from uuid import UUID
 from django.db import transaction
 
 from wallet.ledger import lock_wallet
-from wallet.models import AutomaticPayments, Dispute, Origin, TopUp, Wallet
-from wallet.services.automatic_charges import expected_micros, look_again
+from wallet.models import AutomaticPayments, Origin, TopUp, Wallet
+from wallet.services.automatic_charges import chargeable_card, expected_micros, is_allowed, look_again
 from wallet.services.charging_switch import claim_charge
 from wallet.services.checkout import end_checkout
 from wallet.services.settlement import end_top_up
@@ -77,6 +77,12 @@ def _claim_if_wanted(top_up_id: UUID | str) -> bool:
 
 def _is_wanted(top_up: TopUp, wallet: Wallet, rule: AutomaticPayments) -> bool:
     """Whether it would be decided again: what stops a decision stops its charge as well."""
-    if wallet.closed_at is not None or wallet.frozen_at is not None or Dispute.objects.filter(wallet=wallet, closed_at=None).exists():
-        return False
-    return expected_micros(wallet) - top_up.amount_micros < rule.threshold_micros
+    is_needed = expected_micros(wallet) - top_up.amount_micros < rule.threshold_micros
+    return is_needed and is_allowed(top_up, wallet=wallet, rule=rule) and _is_on_the_owners_card(top_up, wallet)
+
+
+def _is_on_the_owners_card(top_up: TopUp, wallet: Wallet) -> bool:
+    """Whether the owner has chosen no other card meanwhile. Where there is none at all, its removal is told as a failure (faults: B11)."""
+    card = chargeable_card(wallet)
+    first_choice = top_up.instead_of.card_id if top_up.instead_of is not None else top_up.card_id
+    return card is None or card.pk in (top_up.card_id, first_choice)

@@ -51,7 +51,7 @@ def _take_over_role(wallet: Wallet, card: Card) -> None:
     else:
         # A default that the bank declined, or asks about, gives way: nobody connects a card to have that one charged again.
         rule = AutomaticPayments.objects.filter(wallet=wallet, is_active=True)
-        is_stuck = rule.filter(Q(failures__gt=0) | Q(confirmation_link__isnull=False)).exists()
+        is_stuck = rule.filter(Q(failures__gt=0) | Q(confirmation_link__isnull=False) | Q(suspended_at__isnull=False)).exists()
         declined = kept.filter(is_default=True) if is_stuck else kept.filter(is_default=True, refused_at__isnull=False)
         declined.update(is_default=False)
         card.is_default = not kept.filter(is_default=True).exists()
@@ -135,7 +135,8 @@ def refresh_card(details: CardDetails) -> None:
         reference = f"{card.pk}:{details.last_four}:{details.expiry_year}-{details.expiry_month:02d}"
         notify_admins(card.wallet_id, kind=Notice.Kind.CARD_RENEWED, reference=reference)
         Card.objects.filter(pk=card.pk).update(refused_at=None)
-        lift_suspension(wallet)
+        if card.is_default or card.is_backup:
+            lift_suspension(wallet)
     Card.objects.filter(pk=card.pk).update(
         brand=details.brand,
         last_four=details.last_four,

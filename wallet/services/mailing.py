@@ -6,16 +6,19 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.core.mail import EmailMultiAlternatives
 from django.db import transaction
+from django.db.models import F
 from django.db.models.functions import Now
 from django.template.loader import render_to_string
 from django.utils import timezone
 
 from wallet.alerts import alert
-from wallet.errors import LinkUnusable, NothingToTell
+from wallet.errors import LinkCovered, LinkUnusable, NothingToTell
 from wallet.models import Notice
 from wallet.services.notice_contexts import notice_context
 
 ATTEMPTS_MAX = 8
+WAIT = timedelta(minutes=1)
+"""While what it tells is not so yet."""
 RETRY_AFTER = timedelta(minutes=2)  # Doubles with every attempt: eight of them span about eight hours.
 
 
@@ -31,6 +34,9 @@ def send_notice(notice_id: int) -> None:
         _message(notice).send()
     except OSError as error:  # Covers every SMTPException and every failure to connect.
         Notice.objects.filter(pk=notice.pk).update(last_error=str(error))
+    except LinkCovered as error:
+        # No attempt: nothing was tried. It waits no longer than the link lives.
+        Notice.objects.filter(pk=notice.pk).update(last_error=str(error), attempts=F("attempts") - 1, next_attempt_at=timezone.now() + WAIT)
     except (LinkUnusable, NothingToTell) as error:
         Notice.objects.filter(pk=notice.pk).update(last_error=str(error), next_attempt_at=None)
     else:

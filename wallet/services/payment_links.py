@@ -166,9 +166,11 @@ def _state(link: PaymentLink, *, is_processing: bool, is_closed: bool, is_covere
 
 
 def email_payment_link(link: PaymentLink, *, recipient: str) -> None:
-    """Mail the link to whoever pays. Idempotent by: link and address. Raises: LinkUnusable unless it is open."""
-    if link_state(link) is not LinkState.OPEN:
-        raise LinkUnusable("This payment link can't be used any more, so it was not mailed.")
+    """Mail the link to whoever pays; one that is covered, once it is open again.
+
+    Idempotent by: link and address. Raises: LinkUnusable where it is over.
+    """
+    _refuse_what_cannot_be_mailed(link)
     with transaction.atomic():
         notify(link.wallet_id, kind=Notice.Kind.PAYMENT_LINK, reference=str(link.pk), recipient=recipient)
 
@@ -177,19 +179,23 @@ def email_payment_link(link: PaymentLink, *, recipient: str) -> None:
 def resend_payment_link(link: PaymentLink, *, recipient: str, request_id: str) -> None:
     """Mail the link once more, by the operator's hand, also to an address that has had it.
 
-    Locks: wallet. Idempotent by: `request_id`. Raises: LinkUnusable unless it is open.
+    Locks: wallet. Idempotent by: `request_id`. Raises: LinkUnusable where it is over.
     """
     lock_wallet(link.wallet_id)
     reference = f"{link.pk}:{request_id}"
     mailed = Notice.objects.filter(wallet=link.wallet_id, kind=Notice.Kind.PAYMENT_LINK, reference__startswith=str(link.pk))
     if mailed.filter(reference=reference).exists():
         return
-    if link_state(link) is not LinkState.OPEN:
-        raise LinkUnusable("This payment link can't be used any more, so it was not mailed.")
+    _refuse_what_cannot_be_mailed(link)
     before = {"payment_link": str(link.pk), "mails": mailed.count()}
     notify(link.wallet_id, kind=Notice.Kind.PAYMENT_LINK, reference=reference, recipient=recipient)
     after = before | {"mails": mailed.count()}
     record("payment_link.resent", workspace=link.wallet_id, target=recipient, before=before, after=after, as_staff=True)
+
+
+def _refuse_what_cannot_be_mailed(link: PaymentLink) -> None:
+    if link_state(link) not in (LinkState.OPEN, LinkState.COVERED):
+        raise LinkUnusable("This payment link can't be used any more, so it was not mailed.")
 
 
 @transaction.atomic

@@ -6,7 +6,7 @@ from django.utils import timezone
 
 from wallet.automatic_rule import Cap
 from wallet.decline_words import decline_words
-from wallet.errors import LinkUnusable, NothingToTell
+from wallet.errors import LinkCovered, LinkUnusable, NothingToTell
 from wallet.models import AutomaticPayments, Notice, Origin, PaymentLink, TopUp, Transfer, Wallet
 from wallet.money import format_money
 from wallet.services.automatic_charges import charged_so_far
@@ -189,7 +189,10 @@ def _open_link(notice: Notice) -> PaymentLink:
     # Where the operator had it mailed once more, the reference goes on after a colon.
     link_id, _, _ = notice.reference.partition(":")
     link = PaymentLink.objects.select_related("wallet__workspace", "created_by").get(pk=link_id, wallet_id=notice.wallet_id)
-    if link_state(link) is not LinkState.OPEN:
+    state = link_state(link)
+    if state is LinkState.COVERED:
+        raise LinkCovered("The saved card is being charged: the link is mailed once it is open again.")
+    if state is not LinkState.OPEN:
         raise LinkUnusable("The payment link was used, withdrawn or over before it was mailed.")
     return link
 

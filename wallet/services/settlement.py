@@ -105,25 +105,45 @@ def lock_credited_top_up(payment_id: str) -> TopUp:
 def adopt_payment(payment: Payment) -> TopUp | None:
     """Credit a payment that is ours by its metadata although its row is missing, or stands for another payment.
 
-    A book restored from a backup lacks the newest rows (faults: B25); a payer who paid twice paid twice.
+    A book restored from a backup lacks the newest rows (faults: B25); a payer who paid twice paid twice. Automatic ones count
+    toward their owner's caps again.
     None where the customer is no wallet's, or nothing was paid. Locks: top-up → wallet.
     """
     wallet = Wallet.objects.filter(stripe_customer_id=payment.customer_id).first() if payment.customer_id else None
     if wallet is None or not payment.succeeded or payment.amount_micros is None:
         return None
     # No lock before the top-up's own: of two who adopt at once, the payment's unique id lets one make the row.
-    top_up, is_new = TopUp.objects.get_or_create(
-        payment_intent_id=payment.id,
-        defaults={"wallet": wallet, "origin": Origin.MANUAL, "amount_micros": payment.amount_micros, "request_id": f"stripe:{payment.id}"},
-    )
+    top_up, is_new = TopUp.objects.get_or_create(payment_intent_id=payment.id, defaults=_adopted(payment, wallet=wallet))
     if is_new:
         alert("payment_adopted", payment=payment.id, top_up=top_up.pk, wallet=wallet.pk)
     return settle_payment(payment)
 
 
-def is_unauthenticated(payment: Payment) -> bool:
-    """Whether the bank wants the cardholder for it, who is not there: it must be canceled before another way is offered."""
-    return payment.status == "requires_payment_method" and payment.decline is not None and payment.decline.reason == AUTHENTICATION_REQUIRED
+def _adopted(payment: Payment, *, wallet: Wallet) -> dict[str, object]:
+    """The row of a payment that has none. An automatic one is born resolved: another may be open, and the index allows one."""
+    row = {
+        "wallet": wallet,
+        "origin": Origin.MANUAL,
+        "amount_micros": payment.amount_micros,
+        "request_id": f"stripe:{payment.id}",
+        "created_at": payment.created_at,
+    }
+    if payment.origin != Origin.AUTOMATIC:
+        return row
+    return row | {"origin": Origin.AUTOMATIC, "status": Status.EXPIRED, "resolved_at": payment.created_at}
+
+
+def why_to_cancel(payment: Payment) -> Decline | None:
+    """What a payment on a saved card failed with that waits for its cardholder, or for a confirmation that got lost.
+
+    Neither comes to an end by itself: it must be canceled before another way is offered. None for any other payment.
+    """
+    if payment.status == "requires_action":
+        return Decline(code=AUTHENTICATION_REQUIRED)
+    if payment.status == "requires_confirmation":
+        return Decline(code="processing_error", message="The payment could not be processed. Nothing was charged.")
+    is_asked_for = payment.decline is not None and payment.decline.reason == AUTHENTICATION_REQUIRED
+    return payment.decline if payment.status == "requires_payment_method" and is_asked_for else None
 
 
 def top_up_key(top_up: TopUp) -> str:
@@ -241,7 +261,8 @@ def _follow(top_up: TopUp, payment: Payment) -> None:
     if payment.decline is not None:
         _record_decline(top_up, payment.decline)
     is_on_saved_card = top_up.payment_link_id is None
-    if is_on_saved_card and is_unauthenticated(payment):
+    if is_on_saved_card and (decline := why_to_cancel(payment)) is not None:
+        _record_decline(top_up, decline)
         _await_cancelling(top_up)
     elif is_on_saved_card and payment.status == "requires_payment_method":
         _resolve(top_up, Status.FAILED)

@@ -25,8 +25,9 @@ from wallet.errors import (
 from wallet.ledger import lock_wallet
 from wallet.models import AutomaticPayments, Card, Origin, TopUp, Wallet
 from wallet.services.charging_switch import charging_is_paused
+from wallet.services.automatic_charges import is_allowed
 from wallet.services.payment_links import check_top_up_amount
-from wallet.services.settlement import AUTHENTICATION_REQUIRED, end_top_up, fail_top_up, is_unauthenticated, settle_payment
+from wallet.services.settlement import AUTHENTICATION_REQUIRED, end_top_up, fail_top_up, settle_payment, why_to_cancel
 from wallet.services.wallets import stripe_customer
 from wallet.stripe_objects import Payment
 from workspaces.models import User
@@ -124,37 +125,42 @@ def ask_after_top_up(top_up: TopUp) -> None:
     Not inside a transaction. Raises: GatewayError where Stripe does not answer.
     """
     payment = _payment_at_stripe(top_up)
-    if payment is not None and is_unauthenticated(payment):
-        _end_unauthenticated(top_up, CardDeclined(payment.decline or Decline(code=AUTHENTICATION_REQUIRED), payment_id=payment.id))
+    if payment is not None and (decline := why_to_cancel(payment)) is not None:
+        _end_unfinished(top_up, CardDeclined(decline, payment_id=payment.id))
     elif payment is not None:
         settle_payment(payment)
     elif top_up.status not in _CHARGEABLE or _age(top_up) >= KEY_REMEMBERED_FOR:
         _give_to_a_person(top_up)
     elif top_up.origin != Origin.AUTOMATIC:
         _send(top_up)
-    elif _was_switched_off(top_up):
-        # Nothing is sent again that its owner does not want any more; what never reached Stripe is dropped (faults: B21).
+    elif not _is_still_allowed(top_up):
+        # Nothing is sent again that its owner does not want any more, or that passes a cap by now; what never reached Stripe is
+        # dropped (faults: B21).
         if _age(top_up) >= LOOKED_UP_AFTER:
             end_top_up(top_up.pk, status=TopUp.Status.CANCELED)
     elif not charging_is_paused():
         _send(top_up)
 
 
-def _was_switched_off(top_up: TopUp) -> bool:
-    return not AutomaticPayments.objects.filter(wallet=top_up.wallet_id, is_active=True).exists()
+def _is_still_allowed(top_up: TopUp) -> bool:
+    rule = AutomaticPayments.objects.filter(wallet=top_up.wallet_id, is_active=True).first()
+    return rule is not None and is_allowed(top_up, wallet=top_up.wallet, rule=rule)
 
 
 def close_review(top_up: TopUp, *, reason: str) -> TopUp:
     """End a top-up that waits for a person, who has looked at Stripe: nothing was charged for it.
 
-    Stripe is asked once more: what it did charge is credited, whatever the person says. Not inside a transaction.
+    Stripe is asked once more: what it did charge is credited, whatever the person says; what does not fit its row cannot be, so
+    that one is closed once it was refunded at Stripe, and stays in review until then. Not inside a transaction.
     Raises: AlreadyResolved where it does not wait for anybody; GatewayError.
     """
     if top_up.status != TopUp.Status.MANUAL_REVIEW:
         raise AlreadyResolved(f"This top-up is {top_up.status}: only one in manual review can be closed.")
     payment = _payment_at_stripe(top_up)
     if payment is not None and payment.status not in ("canceled", "requires_payment_method"):
-        return settle_payment(payment)
+        settled = settle_payment(payment)
+        if settled.status != TopUp.Status.MANUAL_REVIEW or not _was_sent_back(payment):
+            return settled
     with transaction.atomic():
         closed = fail_top_up(top_up.pk, decline=Decline(code="closed_by_operator", message="Nothing was charged."))
         record("top_up.review_closed", workspace=top_up.wallet_id, target=str(top_up.pk), reason=reason, as_staff=True)
@@ -163,6 +169,12 @@ def close_review(top_up: TopUp, *, reason: str) -> TopUp:
 
 def _with_wallet(top_up_id: UUID | str) -> TopUp:
     return TopUp.objects.select_related("wallet__workspace", "card").get(pk=top_up_id)
+
+
+def _was_sent_back(payment: Payment) -> bool:
+    refunds = stripe_gateway.refunds_of_payment(payment.id)
+    returned_micros = sum(refund.amount_micros or 0 for refund in refunds if refund.status not in ("failed", "canceled"))
+    return payment.succeeded and 0 < (payment.amount_micros or 0) <= returned_micros
 
 
 def _send(top_up: TopUp) -> None:
@@ -212,13 +224,13 @@ def payment_metadata(top_up: TopUp) -> dict[str, str]:
 
 def _record_decline(top_up: TopUp, error: CardDeclined) -> None:
     if error.decline.reason == AUTHENTICATION_REQUIRED and error.payment_id:
-        _end_unauthenticated(top_up, error)
+        _end_unfinished(top_up, error)
     else:
         fail_top_up(top_up.pk, decline=error.decline, payment_id=error.payment_id)
 
 
-def _end_unauthenticated(top_up: TopUp, error: CardDeclined) -> None:
-    """The bank wants the cardholder, who is not there: end this payment for good before another way to pay is offered."""
+def _end_unfinished(top_up: TopUp, error: CardDeclined) -> None:
+    """It waits for the cardholder, who is not there: end this payment for good before another way to pay is offered."""
     try:
         payment = stripe_gateway.cancel_payment(error.payment_id)
     except GatewayError as cancelling:
@@ -240,6 +252,9 @@ def _record_rejection(top_up: TopUp, error: GatewayRejected) -> None:
         message = "The payment could not be made. Nothing was charged; we have been told."
         fail_top_up(top_up.pk, decline=Decline(code="rejected", message=message))
 
+    elif error.param == "payment_method":
+        # Detached by the operator's hand, or gone with its customer: the same answer for ever, so another card must do.
+        fail_top_up(top_up.pk, decline=Decline(code="card_gone", message="The card can't be charged any more. Nothing was charged."))
 
 def _record_unknown(top_up: TopUp, error: GatewayError) -> None:
     logger.warning("top_up_outcome_unknown", top_up=str(top_up.pk), wallet=top_up.wallet_id, code=error.code, error=str(error))

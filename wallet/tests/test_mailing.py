@@ -229,3 +229,30 @@ def test_it_does_not_mail_a_link_that_was_paid_meanwhile(money_in: MoneyIn, sand
 
     assert [message.to for message in mail.outbox] == [["alice@example.com"]]
     assert PaymentLink.objects.get().used_at
+
+
+@pytest.mark.parametrize("behaviour", ["succeeds", "insufficient_funds"])
+def test_it_mails_a_link_once_the_charge_that_covers_it_has_ended(money_in: MoneyIn, behaviour: str) -> None:
+    """Nobody need pay while the card is charged. Asked for before that or during it, the mail waits, and waiting is no failed attempt."""
+    card = money_in.connect_card(behaviour=behaviour)
+    money_in.give(30)
+    money_in.switch_on(card)
+    link = money_in.ask_for_link(dollars=40)
+    email_payment_link(link, recipient="before@example.com")
+    money_in.lose_messages()
+    money_in.use(25)
+    email_payment_link(link, recipient="meanwhile@example.com")
+    money_in.lose_messages()
+    for _ in range(ATTEMPTS_MAX + 1):
+        Notice.objects.update(next_attempt_at=timezone.now())
+        for notice in Notice.objects.all():
+            send_notice(notice.pk)
+    assert mail.outbox == []
+
+    money_in.pass_time(seconds=61)
+    money_in.sweep()
+    money_in.pass_time(seconds=61)
+    money_in.sweep()
+
+    assert {"before@example.com", "meanwhile@example.com"} <= {to for message in mail.outbox for to in message.to}
+    assert Notice.objects.filter(sent_at=None).count() == 0
