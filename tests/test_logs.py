@@ -11,6 +11,9 @@ import pytest
 import structlog
 from django.test import Client
 
+from wallet.ledger import lock_wallet
+from wallet.tasks import announce_standing
+from wallet.tests.builders import make_wallet
 from wallet_billing.logs import logging_settings, redacted
 
 
@@ -40,6 +43,15 @@ def logged() -> Iterator[Callable[[], list[dict[str, Any]]]]:
             "/accounts/confirm-email/",
             "abcdefghijklmnopqrstuvwxyz",
         ),
+        ("pi_3Nx9 has pi_3Nx9_secret_AbC123dEf", "pi_3Nx9 has", "AbC123dEf"),
+        ("card 4242 4242 4242 4242 exp 12/34", "exp 12/34", "4242 4242"),
+        ("card=378282246310005&cvc=1234", "card=", "378282246310005"),
+        ("card=378282246310005&cvc=7391", "cvc=", "7391"),
+        ("{'password': 'hunter2', 'user': 7}", "'user': 7", "hunter2"),
+        ("host=db password=hunter2 dbname=wallet", "dbname=wallet", "hunter2"),
+        # Neither a card's: a phone number, the digits of a moment, micros, a number whose check digit is another.
+        ("+4915112345678 called +491511234567", "+4915112345678 called +491511234567", "…"),
+        ("at 1763779200000000, 20000000 micros, 4242424242424241", "1763779200000000, 20000000 micros, 4242424242424241", "…"),
         ("/workspaces/9b2f7a9e-3c56-4d0c-9a2f-0f1f7d9f1c11/billing", "9b2f7a9e-3c56-4d0c-9a2f-0f1f7d9f1c11/billing", "…"),
     ],
 )
@@ -49,10 +61,12 @@ def test_it_takes_secrets_out_by_their_shape(text: str, kept: str, gone: str) ->
 
 
 def test_it_takes_secrets_out_by_their_name(logged: Callable[[], list[dict[str, Any]]]) -> None:
-    structlog.get_logger("test").info("signed in", password="hunter2", facts={"api_key": "k-1", "user": 7}, items=[{"token": "t"}])
+    given = {"password": "hunter2", "card_number": "4", "cvc": 123, "amount_micros": 4242424242424242, "number": 4242424242424242}
+    structlog.get_logger("test").info("signed in", facts={"api_key": "k-1", "user": 7}, items=[{"token": "t"}], **given)
 
     (line,) = logged()
-    assert line["password"] == "…"
+    assert line["password"] == line["card_number"] == line["cvc"] == line["number"] == "…"
+    assert line["amount_micros"] == 4242424242424242
     assert line["facts"] == {"api_key": "…", "user": 7}
     assert line["items"] == [{"token": "…"}]
 
@@ -90,3 +104,37 @@ def test_it_takes_a_request_id_from_its_own_proxy_alone(client: Client, settings
     settings.TRUSTED_PROXY_COUNT = 1
     assert client.get("/healthz", headers={"X-Request-ID": "chosen-by-our-proxy"}).headers["X-Request-ID"] == "chosen-by-our-proxy"
     assert client.get("/healthz", headers={"X-Request-ID": "bad\tid"}).headers["X-Request-ID"] != "bad\tid"
+
+
+@pytest.mark.django_db
+def test_it_says_whose_request_it_was_and_forgets_it_after(client: Client, logged: Callable[[], list[dict[str, Any]]]) -> None:
+    client.get("/w/ws_0123456789abcdef01234567/settings/billing")
+    client.get("/pay/averylongtokenthatnobodymaylearnfromalog0123456789")
+
+    asked, paid = [line for line in logged() if line["event"] == "request"]
+    assert (asked["workspace"], asked["route"]) == ("ws_0123456789abcdef01234567", "/w/<str:public_id>/settings/billing")
+    assert not {"workspace", "wallet"} & paid.keys()
+
+
+@pytest.mark.django_db
+def test_it_says_which_task_row_and_wallet_a_line_is_about(
+    logged: Callable[[], list[dict[str, Any]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wallet = make_wallet()
+
+    def lock(wallet_id: int) -> None:
+        lock_wallet(wallet_id)
+        structlog.get_logger("test").info("locked")
+
+    monkeypatch.setattr("wallet.services.standing.announce_standing", lock)
+    announce_standing.apply(args=[wallet.pk], task_id="a-task")
+    structlog.get_logger("test").info("after")
+
+    inside, after = [line for line in logged() if line["event"] in ("locked", "after")]
+    assert {name: inside[name] for name in ("task", "task_id", "row", "wallet")} == {
+        "task": "wallet.tasks.announce_standing",
+        "task_id": "a-task",
+        "row": wallet.pk,
+        "wallet": wallet.pk,
+    }
+    assert not {"task", "task_id", "row", "wallet", "workspace"} & after.keys()

@@ -9,7 +9,7 @@ import re
 import sys
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import redis
 import structlog
@@ -19,6 +19,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views import defaults
 
+from wallet_billing.logs import KNOWN_LATER
 from wallet_billing.problems import problem
 
 logger = structlog.get_logger("wallet_billing.requests")
@@ -28,7 +29,10 @@ Handler = Callable[[HttpRequest], HttpResponse]
 # Machines speak here: they get an answer that a machine reads, and are never redirected.
 MACHINE_PATHS = ("/api/", "/webhooks/")
 # Asked every few seconds by whoever watches; only a bad answer is news.
-PROBES = ("/healthz", "/readyz")
+PROBES = ("/healthz", "/readyz", "/metrics")
+_WHOSE = {"public_id": "workspace", "subject": "workspace", "wallet_id": "wallet"}
+"""Parts of addresses that name a customer, and what the log calls them."""
+ASKED_CHARACTERS_MAX = 200
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 _FORWARDED = ("HTTP_X_FORWARDED_FOR", "HTTP_X_FORWARDED_PROTO", "HTTP_X_FORWARDED_HOST", "HTTP_X_FORWARDED_PORT", "HTTP_FORWARDED")
 PERMISSIONS_POLICY = "accelerometer=(), camera=(), display-capture=(), geolocation=(), gyroscope=(), microphone=(), payment=(), usb=()"
@@ -88,11 +92,18 @@ class RequestLog:
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             response = self._get_response(request)
             self._log(request, response=response, seconds=time.monotonic() - begun_at)
+        # The thread's next request begins with nothing of this one.
+        structlog.contextvars.unbind_contextvars(*KNOWN_LATER)
         response.headers["X-Request-ID"] = request_id
         return response
 
+    def process_view(self, request: HttpRequest, view: object, args: object, kwargs: Mapping[str, object]) -> None:
+        """Whose it is, as the address says; what else is in an address may be secret."""
+        asked = {name: str(kwargs[part])[:ASKED_CHARACTERS_MAX] for part, name in _WHOSE.items() if part in kwargs}
+        structlog.contextvars.bind_contextvars(**asked)
+
     def _log(self, request: HttpRequest, *, response: HttpResponse, seconds: float) -> None:
-        if request.path in PROBES and response.status_code < 500:
+        if request.path in PROBES and response.status_code < 400:
             return
         match = request.resolver_match
         level = logging.INFO if response.status_code < 500 else logging.ERROR
