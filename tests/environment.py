@@ -27,6 +27,7 @@ def product_environment(*, database_url: str, redis_url: str, site_url: str, mai
         "OPERATOR_NAME": "",
         "OPERATOR_ADDRESS": "",
         "TRUSTED_PROXY_COUNT": "",
+        "METRICS_TOKEN": "",
         "DEBUG": "",
         # Set in a process that drives a browser (tests/browser.py), and nothing that it starts may inherit it.
         "DJANGO_ALLOW_ASYNC_UNSAFE": "",

@@ -79,6 +79,7 @@ def test_it_is_safe_without_being_told() -> None:
         ({"STRIPE_API_BASE": "http://127.0.0.1:8010"}, "STRIPE_API_BASE is set beside a live key"),
         ({"SITE_URL": "http://billing.example.com"}, "STRIPE_SECRET_KEY is a live key, so SITE_URL must start with https://"),
         ({"TRUSTED_PROXY_COUNT": "many"}, "TRUSTED_PROXY_COUNT is 'many': set it to a whole number from 0 to 5"),
+        ({"METRICS_TOKEN": "secret"}, "METRICS_TOKEN is too easy to guess: set it to 32 random characters or more"),
         ({"DEBUG": "perhaps"}, "DEBUG is 'perhaps': set it to true or false"),
         ({"EMAIL_URL": "carrier-pigeon://roof"}, "EMAIL_URL begins with carrier-pigeon"),
     ],

@@ -63,6 +63,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "wallet_billing.middleware.SecureAnswers",
     "wallet_billing.health.Health",
+    "console.metrics.Metrics",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -175,6 +176,12 @@ if STRIPE_LIVE and not SERVED_OVER_HTTPS:
 # ---------------------------------------------------------------- outgoing webhooks
 WEBHOOKS_ALLOW_PRIVATE_TARGETS = environment.flag("WEBHOOKS_ALLOW_PRIVATE_TARGETS")
 
+# ---------------------------------------------------------------- metrics: answered where there is a token, and to whoever has it
+METRICS_TOKENS = environment.items("METRICS_TOKEN")
+METRICS_TOKEN_CHARACTERS_MIN = 32
+if any(len(token) < METRICS_TOKEN_CHARACTERS_MIN or not token.isascii() for token in METRICS_TOKENS):
+    raise ImproperlyConfigured(f"METRICS_TOKEN is too easy to guess: set it to {METRICS_TOKEN_CHARACTERS_MIN} random characters or more.")
+
 # ---------------------------------------------------------------- connectors: each is switched on by its secret
 TWILIO_AUTH_TOKENS = environment.items("TWILIO_AUTH_TOKEN")
 VAPI_WEBHOOK_SECRETS = environment.items("VAPI_WEBHOOK_SECRET")
@@ -243,7 +250,7 @@ SESSION_COOKIE_AGE = 14 * 24 * 3600
 # Pages are redirected to HTTPS, to our own host whatever the request says; what machines ask is refused (wallet_billing.middleware).
 SECURE_SSL_REDIRECT = SERVED_OVER_HTTPS
 SECURE_SSL_HOST = _site.netloc
-SECURE_REDIRECT_EXEMPT = ["^api/", "^webhooks/", "^healthz$", "^readyz$"]
+SECURE_REDIRECT_EXEMPT = ["^api/", "^webhooks/", "^healthz$", "^readyz$", "^metrics$"]
 SECURE_HSTS_SECONDS = 2 * 365 * 24 * 3600 if SERVED_OVER_HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = SERVED_OVER_HTTPS
 SECURE_CONTENT_TYPE_NOSNIFF = True

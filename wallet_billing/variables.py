@@ -97,5 +97,12 @@ VARIABLES = (
     Variable("OPERATOR_NAME", "The seller's name on receipts and mails.", "Example Agents, Inc.", "Wallet Billing"),
     Variable("OPERATOR_ADDRESS", "The seller's postal address on receipts, lines separated by |.", "1 Main St|Springfield", ""),
     Variable("TRUSTED_PROXY_COUNT", "How many proxies of yours stand in front; X-Forwarded-For is ignored beyond them.", "1", "0"),
+    Variable(
+        "METRICS_TOKEN",
+        "Opens /metrics to Prometheus, which sends it as a bearer token; without it there is no such address. 32 random characters "
+        "or more; two, comma-separated, while it is being rotated.",
+        "$(openssl rand -hex 32)",
+        "",
+    ),
     Variable("DEBUG", "Django's debug pages. Never on a machine that others reach.", "false", "false"),
 )

@@ -40,7 +40,7 @@ def attention() -> list[Concern]:
         )
     if run is None or (run.finished_at is not None and run.finished_at < now - figures.RUN_LATE_AFTER):
         found.append(Concern("warn", "No reconciliation has ended within a day.", reconciliation))
-    if charging_switch().paused_at is not None:
+    if figures.charging_paused_at() is not None:
         found.append(Concern("danger", "Automatic payments are paused.", operations))
     if late := [due.name.lower() for due in figures.due_rows() if due.is_late]:
         found.append(Concern("warn", f"Overdue: {', '.join(late)}.", operations))
@@ -72,6 +72,11 @@ def _page(request: HttpRequest, form: ReasonForm, *, status: int = 200) -> HttpR
         "discrepancies": figures.open_discrepancies(),
         "kept": figures.kept_aside(),
         "dead": figures.dead_events(),
+        "inbox": figures.inbox(),
+        "unclear": figures.unclear_top_ups(),
+        "webhooks": figures.webhooks_waiting(),
+        "holds": figures.open_holds(),
+        "unmatched": figures.unmatched_micros(),
         "seal": next(iter(figures.newest_seals(1)), None),
         "switch": charging_switch(),
         "form": form,

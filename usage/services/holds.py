@@ -3,7 +3,8 @@
 The money is wallet.services.holds'; here stands what it is for. A capture is the report of the use, as any event is.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
@@ -26,11 +27,16 @@ from wallet.models import Hold, Wallet
 from wallet.queries import database_time
 from wallet.services.holds import expire_hold, extend_hold, locked_open_hold, place_hold
 from wallet.services.standing import announce_standings
+from wallet_billing.counters import Counter
 
 CALL_SECONDS_HELD = 600
 """What is set aside for a call whose length nobody knows: ten minutes, or what the money buys; extend it to go on."""
 LIFETIME_AFTER_USE = timedelta(minutes=30)
 """How long after the use must have ended its report may come before the money is given back."""
+ALLOWED = Counter(name="wallet_holds_allowed", meaning="Uses that were let start or go on, those that are free included.")
+REFUSED = Counter(
+    name="wallet_holds_refused", meaning="Uses that were not, by why.", labels={"reason": [reason.value for reason in Reason]}
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +75,19 @@ class Captured:
         return self.event.amount_micros if self.event is not None else None
 
 
+@contextmanager
+def _counted() -> Iterator[None]:
+    """A yes counts once it is committed; a no at once, as nothing of it is."""
+    try:
+        yield
+    except NotAllowed as refusal:
+        REFUSED.add(refusal.reason.value)
+        raise
+    transaction.on_commit(ALLOWED.add, robust=True)
+
+
 # ---------------------------------------------------------------- placing
+@_counted()
 def hold_for_use(wallet_id: int, request: UseRequest, *, idempotency_key: str) -> HeldUse:
     """Set the money for a use aside, so that it may start.
 
@@ -149,6 +167,7 @@ def _duration(meter: Meter, quantity: int) -> timedelta:
 
 
 # ---------------------------------------------------------------- extending
+@_counted()
 def extend_use(wallet_id: int, hold_id: UUID, *, by_quantity: int) -> HeldUse:
     """Set more aside for a use that goes on; a call gets as much of `by_quantity` as the money buys.
 

@@ -3,6 +3,7 @@
 A batch may span any number of wallets; it is priced and posted in one transaction with a fixed number of statements.
 """
 
+from collections import Counter as Tally
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -19,6 +20,7 @@ from usage.queries import holds_out_of_reach
 from usage.services.charging import charge_uses
 from usage.services.measuring import BadUse, Received, Use, measure
 from usage.services.prices import current_prices
+from wallet_billing.counters import Counter
 from workspaces.queries import workspaces_of_subjects
 
 HOLD_SOURCE, LAB_SOURCE = "/holds", "/lab"
@@ -35,6 +37,11 @@ class Taken(StrEnum):
     CHARGED = "charged"
     REPEATED = "repeated"
     KEPT_ASIDE = "kept_aside"
+
+
+EVENTS = Counter(
+    name="wallet_events", meaning="Reported uses, by what became of them.", labels={"outcome": [taken.value for taken in Taken]}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +73,7 @@ def take_events(parsed: Sequence[Parsed], *, reporter: Reporter, received: Recei
     """
     for tries_left in reversed(range(TRIES_MAX)):
         try:
-            with transaction.atomic():
-                return _take(parsed, reporter, received or Received(timezone.now()))
+            return _take_and_count(parsed, reporter, received or Received(timezone.now()))
         except OperationalError as error:
             # Inside a caller's transaction nothing can be tried again: what it has locked may be what the others wait for.
             if not tries_left or connection.in_atomic_block:
@@ -92,6 +98,18 @@ def _take(parsed: Sequence[Parsed], reporter: Reporter, received: Received, *, t
         outcomes[index] = _outcome(index, fault)
     _keep_aside(parsed, [one for one in outcomes.values() if one.taken is Taken.KEPT_ASIDE], reporter)
     return [outcomes[index] for index in range(len(parsed))]
+
+
+@transaction.atomic
+def _take_and_count(parsed: Sequence[Parsed], reporter: Reporter, received: Received) -> list[Outcome]:
+    outcomes = _take(parsed, reporter, received)
+    transaction.on_commit(lambda: _count(outcomes), robust=True)
+    return outcomes
+
+
+def _count(outcomes: Sequence[Outcome]) -> None:
+    for taken, count in Tally(outcome.taken for outcome in outcomes).items():
+        EVENTS.add(taken.value, count=count)
 
 
 def _measured(parsed: Sequence[Parsed], reporter: Reporter, received: Received) -> tuple[list[Use], dict[int, BadUse | None]]:

@@ -21,7 +21,7 @@ from wallet.models.outgoing import CHOSEN_TYPES, Delivery, DeliveryAttempt, Even
 from wallet.models.payment_links import PaymentLink
 from wallet.models.reconciliation import Discrepancy, ReconciliationRun, StripeMovement
 from wallet.models.seals import DaySeal, Seal
-from wallet.models.top_ups import IN_FLIGHT_STATUSES, OPEN_STATUSES, Dispute, Origin, Refund, TopUp
+from wallet.models.top_ups import IN_FLIGHT_STATUSES, OPEN_STATUSES, UNCLEAR_STATUSES, Dispute, Origin, Refund, TopUp
 from wallet.models.wallets import Wallet
 
 __all__ = [
@@ -32,6 +32,7 @@ __all__ = [
     "OPEN_REFUND_STATUSES",
     "OPEN_STATUSES",
     "REASON_CHARACTERS_MAX",
+    "UNCLEAR_STATUSES",
     "WORDS_CHARACTERS_MAX",
     "Account",
     "Adjustment",

@@ -35,6 +35,7 @@ class WebhookEvent(models.Model):
         indexes = [
             models.Index("next_attempt_at", condition=Q(next_attempt_at__isnull=False), name="webhook_event_due"),
             models.Index("object_id", "received_at", name="webhook_event_by_object"),
+            models.Index("received_at", condition=Q(status="dead"), name="webhook_event_dead"),
         ]
 
     def __str__(self) -> str:

@@ -23,6 +23,9 @@ class Origin(models.TextChoices):
 IN_FLIGHT_STATUSES = ("created", "sending", "processing", "unknown")
 """A top-up on a saved card in one of these is on its way, as far as anybody knows: nobody need pay for the same."""
 
+UNCLEAR_STATUSES = ("sending", "unknown", "manual_review")
+"""A top-up in one of these may have brought money, and nobody knows yet whether it has."""
+
 OPEN_STATUSES = ("created", "sending", "processing", "requires_action", "unknown", "manual_review")
 """A top-up in one of these may still bring money."""
 
@@ -121,6 +124,7 @@ class TopUp(models.Model):
             models.Index("wallet", "created_at", name="top_up_by_wallet"),
             models.Index("next_check_at", condition=Q(next_check_at__isnull=False), name="top_up_due"),
             models.Index("sent_at", condition=Q(origin="automatic"), name="top_up_automatic_by_sending"),
+            models.Index("sent_at", condition=Q(status__in=UNCLEAR_STATUSES), name="top_up_unclear"),
         ]
 
     def __str__(self) -> str:

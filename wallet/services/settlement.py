@@ -23,12 +23,18 @@ from wallet.services.notices import notify_admins
 from wallet.services.outgoing import announce
 from wallet.services.standing import announce_standings
 from wallet.stripe_objects import CardDetails, Payment
+from wallet_billing.counters import Counter
 
 AUTHENTICATION_REQUIRED = "authentication_required"
 CANCEL_AFTER = timedelta(seconds=20)
 """How long whoever sent a payment that the bank wants confirmed has to cancel it, before the sweep does."""
 
 Status = TopUp.Status
+OUTCOMES = Counter(
+    name="wallet_top_ups",
+    meaning="Attempts to bring money in that came to their end, by who asked and how they ended.",
+    labels={"origin": Origin.values, "outcome": ["succeeded", "failed", "canceled", "expired"]},
+)
 _STATUS_AT_STRIPE = {"processing": Status.PROCESSING, "requires_action": Status.REQUIRES_ACTION}
 _TOLD = {Status.SUCCEEDED: EventType.TOP_UP_SUCCEEDED, Status.FAILED: EventType.TOP_UP_FAILED}
 _LABELS = {
@@ -314,6 +320,7 @@ def _resolve(top_up: TopUp, status: TopUp.Status) -> None:
         ]
     )
     note_outcome(top_up)
+    transaction.on_commit(lambda: OUTCOMES.add(str(top_up.origin), str(status)), robust=True)
     if event := _TOLD.get(status):
         announce(top_up.wallet_id, event=event, data=_what_is_told(top_up), key=f"{event}:{top_up.pk}")
 
