@@ -10,7 +10,7 @@ from datetime import date, datetime
 from django.db import connection
 
 from usage.queries import month_after
-from wallet.ledger import copy_rows, copy_text
+from wallet.ledger import copy_rows, copy_texts
 
 
 @dataclass(slots=True)
@@ -63,9 +63,13 @@ def standing_contents(keys: Sequence[tuple[int, str]]) -> dict[tuple[int, str], 
     with connection.cursor() as cursor:
         cursor.execute(
             """
-            SELECT event.wallet_id, event.key, event.content
+            SELECT wanted.wallet_id, wanted.key, standing.content
             FROM unnest(%s::bigint[], %s::uuid[]) AS wanted (wallet_id, key)
-            JOIN usage_event AS event USING (wallet_id, key)
+            CROSS JOIN LATERAL (
+                SELECT event.content FROM usage_event AS event
+                WHERE event.wallet_id = wanted.wallet_id AND event.key = wanted.key
+                OFFSET 0 -- Looks each up in the index: joined freely, a short table would be read from end to end for every batch.
+            ) AS standing
             """,
             [[wallet_id for wallet_id, _ in keys], [key for _, key in keys]],
         )
@@ -79,9 +83,13 @@ def charged_under_holds(holds: Sequence[tuple[int, str]]) -> set[tuple[int, str,
     with connection.cursor() as cursor:
         cursor.execute(
             """
-            SELECT event.wallet_id, event.hold_id, event.meter_id
+            SELECT wanted.wallet_id, wanted.hold_id, charged.meter_id
             FROM unnest(%s::bigint[], %s::uuid[]) AS wanted (wallet_id, hold_id)
-            JOIN usage_event AS event USING (wallet_id, hold_id)
+            CROSS JOIN LATERAL (
+                SELECT event.meter_id FROM usage_event AS event
+                WHERE event.wallet_id = wanted.wallet_id AND event.hold_id = wanted.hold_id
+                OFFSET 0 -- As above.
+            ) AS charged
             """,
             [[wallet_id for wallet_id, _ in holds], [hold_id for _, hold_id in holds]],
         )
@@ -91,18 +99,18 @@ def charged_under_holds(holds: Sequence[tuple[int, str]]) -> set[tuple[int, str,
 def copy_events(rows: Sequence[EventRow]) -> None:
     """Add the rows; an event that stands already is refused by the primary key, with everything else of the transaction."""
     copy_rows(
-        "usage_event (wallet_id, key, content, source, event_id, meter_id, happened_at, day, is_late, quantity, billed_quantity, rate_id, "
-        "used_before, remainder, amount_micros, transfer_seq, hold_id, agent, number, own_number, api_key)",
+        "usage_event (wallet_id, key, content, source, event_id, agent, number, own_number, api_key, meter_id, happened_at, day, is_late, "
+        "quantity, billed_quantity, rate_id, used_before, remainder, amount_micros, transfer_seq, hold_id)",
         [_line(row) for row in rows],
     )
 
 
 def _line(row: EventRow) -> str:
+    texts = copy_texts(row.source, row.event_id, row.agent, row.number, row.own_number, row.api_key)
     return (
-        f"{row.wallet_id}\t{row.key}\t{row.content}\t{copy_text(row.source)}\t{copy_text(row.event_id)}\t{row.meter}"
-        f"\t{row.happened_at.isoformat()}\t{row.day}\t{row.is_late}\t{row.quantity}\t{row.billed_quantity}\t{_or_null(row.rate_id)}"
-        f"\t{row.used_before}\t{row.remainder}\t{row.amount_micros}\t{_or_null(row.transfer_seq)}\t{_or_null(row.hold_id)}"
-        f"\t{copy_text(row.agent)}\t{copy_text(row.number)}\t{copy_text(row.own_number)}\t{copy_text(row.api_key)}"
+        f"{row.wallet_id}\t{row.key}\t{row.content}\t{texts}\t{row.meter}\t{row.happened_at.isoformat()}\t{row.day}\t{row.is_late}"
+        f"\t{row.quantity}\t{row.billed_quantity}\t{_or_null(row.rate_id)}\t{row.used_before}\t{row.remainder}\t{row.amount_micros}"
+        f"\t{_or_null(row.transfer_seq)}\t{_or_null(row.hold_id)}"
     )
 
 

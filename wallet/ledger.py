@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from io import StringIO
 
-import structlog
 from django.db import connection, transaction
 
 from wallet.errors import IdempotencyConflict
@@ -52,10 +51,7 @@ def lock_wallet(wallet_id: int) -> Wallet:
     Rows that only name the wallet may be added meanwhile: its key never changes, so they need not wait.
     Locks: wallet; after webhook event and top-up, never before them. Raises: Wallet.DoesNotExist.
     """
-    wallet = Wallet.objects.select_for_update(no_key=True).get(pk=wallet_id)
-    # From here on whatever is logged of this request or task says whose money it was about.
-    structlog.contextvars.bind_contextvars(wallet=wallet_id)
-    return wallet
+    return Wallet.objects.select_for_update(no_key=True).get(pk=wallet_id)
 
 
 def lock_wallets(wallet_ids: Iterable[int]) -> dict[int, Wallet]:
@@ -183,17 +179,17 @@ class _Lines:
 
     TARGET = (
         "wallet_transfer (wallet_id, seq, debit, credit, amount_micros, promotion_micros, balance_after_micros, kind, reference, "
-        "description, happened_at, posted_at, idempotency_key)"
+        "description, idempotency_key, happened_at, posted_at)"
     )
 
     def __init__(self) -> None:
         self.lines: list[str] = []
 
     def add(self, wallet: Wallet, entry: Entry, *, promotion_micros: int, posted_at: datetime) -> None:
+        texts = copy_texts(entry.kind, entry.reference, entry.description, entry.idempotency_key)
         self.lines.append(
             f"{wallet.pk}\t{wallet.last_seq}\t{entry.debit}\t{entry.credit}\t{entry.amount_micros}\t{promotion_micros}\t{wallet.balance_micros}"
-            f"\t{copy_text(entry.kind)}\t{copy_text(entry.reference)}\t{copy_text(entry.description)}\t{entry.happened_at.isoformat()}"
-            f"\t{posted_at.isoformat()}\t{copy_text(entry.idempotency_key)}"
+            f"\t{texts}\t{entry.happened_at.isoformat()}\t{posted_at.isoformat()}"
         )
 
     def copy(self) -> None:
@@ -203,9 +199,12 @@ class _Lines:
 _COPY_ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r", "\0": ""})
 
 
-def copy_text(text: str) -> str:
-    """`text` as COPY's text format wants it. PostgreSQL holds no NUL: it is dropped."""
-    return text if text.isprintable() and "\\" not in text else text.translate(_COPY_ESCAPES)
+def copy_texts(*texts: str) -> str:
+    """The columns of several texts as COPY's text format wants them. PostgreSQL holds no NUL: it is dropped."""
+    # Looked at all together: hardly ever is there anything to escape.
+    whole = "".join(texts)
+    plain = whole.isprintable() and "\\" not in whole
+    return "\t".join(texts if plain else [text.translate(_COPY_ESCAPES) for text in texts])
 
 
 def copy_rows(target: str, lines: Sequence[str]) -> None:

@@ -13,6 +13,7 @@ from django.core.validators import MinValueValidator, RegexValidator
 from django.db import models
 from django.db.models import F, Func, Q
 from django.db.models.functions import Now
+from django.utils.functional import cached_property
 
 from usage.kinds import UsageKind
 from wallet.models import Wallet
@@ -93,7 +94,7 @@ class Meter(models.Model):
     def __str__(self) -> str:
         return self.name
 
-    @property
+    @cached_property
     def use(self) -> MeterKind:
         """The kind, with what follows from it."""
         return MeterKind(self.kind)

@@ -12,7 +12,6 @@ from usage.errors import RatingError
 from usage.ingest import DaySum, EventRow, MonthKey
 from usage.rating import Rate, Rated, RateTable, rate_use
 from usage.services.budgets import spend_budgets
-from usage.services.descriptions import describe
 from usage.services.measuring import BadUse, Use, passes_free
 from usage.services.prices import Prices, current_prices
 from wallet.ledger import Entry, lock_wallets, post_new
@@ -86,7 +85,7 @@ class _Batch:
         wallet = self.wallets.get(use.wallet_id)
         if wallet is None:
             return NO_WALLET
-        if use.hold_id is not None and (use.wallet_id, use.hold_id, use.meter.pk) in self.charged_under:
+        if use.hold_id is not None and (use.wallet_id, use.hold_id, use.meter.key) in self.charged_under:
             # One use, told twice: by a capture and by an event, say. The second is for a person to look at.
             return HOLD_CHARGED
         rate = self._rate_of(use, wallet)
@@ -114,9 +113,7 @@ class _Batch:
         ingest.add_to_days(self.days)
         capture_holds(self.wallets, self.captured)
         if not self.taken_over:
-            # What was free sets nothing off: an idle wallet is never charged.
-            paid_for = (pk for pk, entries in self.entries.items() if any(entry.amount_micros for entry in entries))
-            consider_charges(self.wallets[pk] for pk in paid_for)
+            consider_charges(self.wallets[wallet_id] for wallet_id in self.entries)
             announce_standings(self.wallets[wallet_id] for wallet_id in self.entries)
         spend_budgets(self.rows)
 
@@ -127,10 +124,10 @@ class _Batch:
         table = self.tables.get(wallet.pk)
         if table is None:
             table = self.tables[wallet.pk] = self.prices.table(wallet.pk, currency=wallet.currency)
-        rate = table.find(use.meter.pk, destination=use.destination, at=use.happened_at)
+        rate = table.find(use.meter.key, destination=use.destination, at=use.happened_at)
         if rate is None:
             return BadUse(
-                "no_rate", f"No rate for {use.meter.pk} in {wallet.currency.upper()} was in force then. Add one, then replay this event."
+                "no_rate", f"No rate for {use.meter.key} in {wallet.currency.upper()} was in force then. Add one, then replay this event."
             )
         return rate
 
@@ -153,7 +150,7 @@ class _Batch:
                 amount_micros=rated.amount_micros,
                 kind=use.meter.kind,
                 reference=use.key,
-                description=describe(use),
+                description=use.description,
                 happened_at=use.happened_at,
                 idempotency_key=self._ledger_key(use),
                 posted_at=use.ended_at if self.taken_over else None,
@@ -176,7 +173,7 @@ class _Batch:
                 content=use.content,
                 source=use.event.source,
                 event_id=use.event.id,
-                meter=use.meter.pk,
+                meter=use.meter.key,
                 happened_at=use.happened_at,
                 day=day,
                 is_late=is_late,
@@ -196,7 +193,7 @@ class _Batch:
         )
 
     def _count(self, use: Use, rated: Rated, *, day: date, is_late: bool) -> None:
-        total = self.days[use.wallet_id, day, use.meter.pk, is_late]
+        total = self.days[use.wallet_id, day, use.meter.key, is_late]
         total.events += 1
         total.quantity += use.quantity
         total.billed_quantity += rated.billed_quantity
@@ -205,7 +202,7 @@ class _Batch:
         if use.hold_id is not None:
             hold = (use.wallet_id, use.hold_id)
             self.captured[hold] = self.captured.get(hold, 0) + rated.amount_micros
-            self.charged_under.add((*hold, use.meter.pk))
+            self.charged_under.add((*hold, use.meter.key))
 
 
 class _Calendar:
@@ -239,12 +236,12 @@ class _Months:
     def used_before(self, use: Use, day: date) -> int:
         if not self.units:
             self._read()
-        return self.units[use.wallet_id, use.meter.pk, day.replace(day=1)]
+        return self.units[use.wallet_id, use.meter.key, day.replace(day=1)]
 
     def add(self, use: Use, day: date, billed_quantity: int) -> None:
         """Every use of the meter counts, also one whose own rate has no tiers."""
         if self.units:
-            self.units[use.wallet_id, use.meter.pk, day.replace(day=1)] += billed_quantity
+            self.units[use.wallet_id, use.meter.key, day.replace(day=1)] += billed_quantity
 
     def _read(self) -> None:
         self.units = ingest.billed_in_months({self._key(use) for use in self.uses})
@@ -253,4 +250,4 @@ class _Months:
 
     def _key(self, use: Use) -> MonthKey:
         day, _ = self.calendar.day_of(use)
-        return (use.wallet_id, use.meter.pk, day.replace(day=1))
+        return (use.wallet_id, use.meter.key, day.replace(day=1))

@@ -1,23 +1,23 @@
 """What a customer reads of a use in Transaction History; written once, with the charge."""
 
-from usage.services.measuring import Use
+from usage.cloud_events import UseData
+from usage.models import Meter
 
 DESCRIPTION_MAX = 300
 
 
-def describe(use: Use) -> str:
+def describe(meter: Meter, data: UseData, *, quantity: int, other_side: str, agent: str) -> str:
     """`+14155550142 · Sales agent · 4 min 12 s`: with whom, by which agent, how much."""
-    data = use.event.data
-    parts = (use.destination, use.agent, data.description, _amount(use))
-    return " · ".join(part for part in parts if part)[:DESCRIPTION_MAX] or use.meter.name
+    parts = (other_side, agent, data.description, _amount(meter, data, quantity))
+    return " · ".join([part for part in parts if part])[:DESCRIPTION_MAX] or meter.name
 
 
-def _amount(use: Use) -> str:
-    if use.meter.unit == "second":
-        return _duration(use.quantity) if use.event.data.answered else "not answered"
-    if use.quantity == 1:
-        return "" if use.meter.unit == "task" else f"1 {use.meter.unit}"
-    return f"{use.quantity:,} {use.meter.unit}s"
+def _amount(meter: Meter, data: UseData, quantity: int) -> str:
+    if meter.unit == "second":
+        return _duration(quantity) if data.answered else "not answered"
+    if quantity == 1:
+        return "" if meter.unit == "task" else f"1 {meter.unit}"
+    return f"{quantity:,} {meter.unit}s"
 
 
 def _duration(seconds: int) -> str:

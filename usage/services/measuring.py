@@ -13,6 +13,7 @@ from usage.cloud_events import QUANTITY_MAX, CloudEvent, UseData, content_digest
 from usage.models import Meter
 from usage.rating import is_emergency
 from usage.segments import segments
+from usage.services.descriptions import describe
 from workspaces.models import Workspace
 
 LATE_MAX = timedelta(days=90)
@@ -63,6 +64,7 @@ class Use:
     own_number: str
     agent: str
     hold_id: str | None
+    description: str
 
     @property
     def ended_at(self) -> datetime:
@@ -80,6 +82,7 @@ def measure(index: int, event: CloudEvent, *, workspace: Workspace | None, meter
     data = event.data
     _check_texts(data)
     other_side, own_number = _numbers(data, meter)
+    quantity, agent = _quantity_of(data, meter), data.agent.strip()
     return Use(
         index=index,
         event=event,
@@ -89,11 +92,13 @@ def measure(index: int, event: CloudEvent, *, workspace: Workspace | None, meter
         key=identity(event.source, event.id),
         content=content_digest(event, wallet_id=workspace.pk),
         happened_at=happened_at,
-        quantity=_quantity_of(data, meter),
+        quantity=quantity,
         destination=other_side,
         own_number=own_number,
-        agent=data.agent.strip(),
+        agent=agent,
         hold_id=_hold_of(data.hold),
+        # Written here, before the wallet is locked: on a busy wallet every other batch waits for what is done under its lock.
+        description=describe(meter, data, quantity=quantity, other_side=other_side, agent=agent),
     )
 
 
@@ -139,7 +144,7 @@ def _quantity_of(data: UseData, meter: Meter) -> int:
 
 def _demand_unit(meter: Meter, unit: str, *, member: str) -> None:
     if meter.unit != unit:
-        raise BadUse("bad_quantity", f"data.{member} is for meters in {unit}s, and {meter.pk} counts {meter.unit}s: send data.quantity.")
+        raise BadUse("bad_quantity", f"data.{member} is for meters in {unit}s, and {meter.key} counts {meter.unit}s: send data.quantity.")
 
 
 def _whole(amount: float) -> int:
