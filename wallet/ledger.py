@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from io import StringIO
 
+import structlog
 from django.db import connection, transaction
 
 from wallet.errors import IdempotencyConflict
@@ -51,7 +52,10 @@ def lock_wallet(wallet_id: int) -> Wallet:
     Rows that only name the wallet may be added meanwhile: its key never changes, so they need not wait.
     Locks: wallet; after webhook event and top-up, never before them. Raises: Wallet.DoesNotExist.
     """
-    return Wallet.objects.select_for_update(no_key=True).get(pk=wallet_id)
+    wallet = Wallet.objects.select_for_update(no_key=True).get(pk=wallet_id)
+    # From here on whatever is logged of this request or task says whose money it was about.
+    structlog.contextvars.bind_contextvars(wallet=wallet_id)
+    return wallet
 
 
 def lock_wallets(wallet_ids: Iterable[int]) -> dict[int, Wallet]:

@@ -113,7 +113,9 @@ class _Batch:
         ingest.add_to_days(self.days)
         capture_holds(self.wallets, self.captured)
         if not self.taken_over:
-            consider_charges(self.wallets[wallet_id] for wallet_id in self.entries)
+            # What was free sets nothing off: an idle wallet is never charged.
+            paid_for = (pk for pk, entries in self.entries.items() if any(entry.amount_micros for entry in entries))
+            consider_charges(self.wallets[pk] for pk in paid_for)
             announce_standings(self.wallets[wallet_id] for wallet_id in self.entries)
         spend_budgets(self.rows)
 
