@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping
 
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from wallet.models import CHOSEN_KINDS, Notice, NoticeChoice
@@ -14,14 +15,15 @@ def notify_admins(wallet_id: int, *, kind: Notice.Kind, reference: str, facts: M
 
     Idempotent by: kind, reference and address.
     """
-    admins = Membership.objects.filter(workspace_id=wallet_id, role__in=BILLING_ROLES, user__is_active=True)
-    wanting = admins.exclude(notice_choice__kinds_off__contains=[kind])
-    for address in wanting.values_list("user__email", flat=True):
+    for address in _wanting(wallet_id, kind).values_list("user__email", flat=True):
         notify(wallet_id, kind=kind, reference=reference, recipient=address, facts=facts)
 
 
 def notify(wallet_id: int, *, kind: Notice.Kind, reference: str, recipient: str, facts: Mapping[str, int] | None = None) -> None:
-    """Queue one e-mail to one address. Idempotent by: kind, reference and address."""
+    """Queue one e-mail to one address. Idempotent by: kind, reference and address.
+
+    What was over before it could be sent, and is so again by now, was never told: that one is queued anew.
+    """
     notice, is_new = Notice.objects.get_or_create(
         wallet_id=wallet_id,
         kind=kind,
@@ -29,8 +31,27 @@ def notify(wallet_id: int, *, kind: Notice.Kind, reference: str, recipient: str,
         recipient=recipient,
         defaults={"next_attempt_at": timezone.now(), "facts": dict(facts or {})},
     )
-    if is_new:
+    if is_new or _queue_anew(notice, facts):
         wake("wallet.tasks.send_notice", notice.pk)
+
+
+def is_wanted(notice: Notice) -> bool:
+    """Whether its recipient is still to be told: who has left, or has no say over billing any more, reads nothing of it.
+
+    A payment link goes to whoever pays, who need be nobody's member.
+    """
+    kind = Notice.Kind(notice.kind)
+    return kind is Notice.Kind.PAYMENT_LINK or _wanting(notice.wallet_id, kind).filter(user__email=notice.recipient).exists()
+
+
+def _wanting(wallet_id: int, kind: Notice.Kind) -> "QuerySet[Membership]":
+    admins = Membership.objects.filter(workspace_id=wallet_id, role__in=BILLING_ROLES, user__is_active=True)
+    return admins.exclude(notice_choice__kinds_off__contains=[kind])
+
+
+def _queue_anew(notice: Notice, facts: Mapping[str, int] | None) -> bool:
+    dropped = Notice.objects.filter(pk=notice.pk, sent_at=None, next_attempt_at=None, attempts=0)
+    return bool(dropped.update(next_attempt_at=timezone.now(), facts=dict(facts or {})))
 
 
 def choose_notices(membership: Membership, *, wanted: Collection[Notice.Kind]) -> None:

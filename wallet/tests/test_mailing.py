@@ -1,12 +1,14 @@
 """The mails about money: what they say, that each is sent once, and that none is lost to a mail server's bad day."""
 
 import re
+from collections.abc import Callable, Iterator
 from datetime import timedelta
-from smtplib import SMTPServerDisconnected
+from smtplib import SMTPRecipientsRefused, SMTPServerDisconnected
 from typing import Any
 
 import pytest
 from django.core import mail
+from django.core.cache import cache
 from django.core.mail import EmailMultiAlternatives
 from django.template import TemplateDoesNotExist
 from django.utils import timezone
@@ -16,10 +18,18 @@ from tests.payments import DOLLAR, Alerts, MoneyIn, make_wallet
 from wallet.ledger import Entry, post
 from wallet.models import Account, Notice, PaymentLink
 from wallet.services.checkout import open_checkout
-from wallet.services.mailing import ATTEMPTS_MAX, send_notice
+from wallet.services.mailing import ATTEMPTS_MAX, AWAY_KEY, RETRY_AFTER, RETRY_AFTER_MAX, send_notice
+from wallet.services.notices import choose_notices, notify_admins
 from wallet.services.payment_links import email_payment_link, mark_withdrawn, payment_link_url
 from wallet.services.top_ups import charge_top_up
 from workspaces.models import Membership, Role, User
+
+
+@pytest.fixture(autouse=True)
+def mail_server_is_back() -> Iterator[None]:
+    """What one test says of the mail server is no news to the next."""
+    yield
+    cache.delete(AWAY_KEY)
 
 
 def html_of(message: Any) -> str:
@@ -170,11 +180,75 @@ def test_it_tries_again_when_the_mail_server_is_away(money_in: MoneyIn, notice: 
     assert money_in.sweep() == [], "not before its time"
 
     money_in.pass_time(minutes=5)
+    cache.delete(AWAY_KEY)
     money_in.sweep()
 
     notice.refresh_from_db()
     assert len(mail.outbox) == 1
     assert notice.sent_at
+
+
+@pytest.mark.parametrize(
+    ("fault", "tried"),
+    [
+        (ConnectionRefusedError("no mail server"), 1),
+        (TimeoutError(), 1),
+        (SMTPRecipientsRefused({"nobody@example.com": (550, b"who?")}), 3),
+    ],
+)
+def test_it_waits_for_an_absent_mail_server_once_not_for_each_mail(
+    money_in: MoneyIn, notice: Notice, monkeypatch: pytest.MonkeyPatch, fault: OSError, tried: int
+) -> None:
+    """Workers have payments to make. Who is refused keeps nobody else's mail waiting."""
+    for name in ("anna", "amy"):
+        add_person(money_in, f"{name}@example.com", role=Role.ADMIN)
+    notify_admins(money_in.wallet.pk, kind=Notice.Kind.RECEIPT, reference=notice.reference)
+    tries = []
+
+    def refuse(message: EmailMultiAlternatives) -> int:
+        tries.append(message.to)
+        raise fault
+
+    monkeypatch.setattr(EmailMultiAlternatives, "send", refuse)
+    money_in.sweep()
+
+    assert len(tries) == tried
+    assert sum(Notice.objects.values_list("attempts", flat=True)) == tried, "what was not tried is not counted"
+    assert not Notice.objects.filter(next_attempt_at__lte=timezone.now()).exists()
+
+
+def test_it_tries_for_a_weekend() -> None:
+    waits = [min(RETRY_AFTER * 2**number, RETRY_AFTER_MAX) for number in range(ATTEMPTS_MAX - 1)]
+
+    assert timedelta(hours=60) < sum(waits, timedelta()) < timedelta(days=3)
+
+
+def left(membership: Membership) -> None:
+    membership.delete()
+
+
+def became_member(membership: Membership) -> None:
+    Membership.objects.filter(pk=membership.pk).update(role=Role.MEMBER)
+
+
+def was_locked_out(membership: Membership) -> None:
+    User.objects.filter(pk=membership.user_id).update(is_active=False)
+
+
+def wants_none(membership: Membership) -> None:
+    choose_notices(membership, wanted=())
+
+
+@pytest.mark.parametrize("lost", [left, became_member, was_locked_out, wants_none])
+def test_it_tells_nobody_who_lost_the_right_to_hear_it(money_in: MoneyIn, lost: Callable[[Membership], None]) -> None:
+    """Between the row and the mail may lie hours: a link to confirm a payment is not for who has left."""
+    add_person(money_in, "anna@example.com", role=Role.ADMIN)
+    notify_admins(money_in.wallet.pk, kind=Notice.Kind.USAGE_SPIKE, reference="2026-07-21", facts={"spent_micros": 9, "usual_micros": 1})
+    lost(Membership.objects.get(user__email="anna@example.com"))
+    money_in.work()
+
+    assert [message.to for message in mail.outbox] == [["alice@example.com"]]
+    assert not Notice.objects.filter(next_attempt_at__isnull=False).exists()
 
 
 @pytest.mark.parametrize("fault", [OSError("no mail server"), TemplateDoesNotExist("our bug")])
@@ -185,6 +259,7 @@ def test_it_gives_a_mail_up_in_the_end_and_tells(money_in: MoneyIn, notice: Noti
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(EmailMultiAlternatives, "send", refuse)
         for _ in range(ATTEMPTS_MAX):
+            cache.delete(AWAY_KEY)
             Notice.objects.update(next_attempt_at=timezone.now())
             try:
                 send_notice(notice.pk)
