@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from django.db import models
+from django.db.models import F, Func
 from django.db.models.functions import Now
 
 from wallet.money import CURRENCIES
@@ -56,6 +57,38 @@ class Wallet(models.Model):
         db_default=Standing.FINE,
         help_text="The last standing that people and the platform were told of.",
     )
+    grace_ends_at = models.GeneratedField(
+        expression=Func(
+            F("depleted_at"),
+            F("grace_minutes"),
+            F("grace_extended_until"),
+            function="wallet_grace_end",
+            output_field=models.DateTimeField(),
+        ),
+        output_field=models.DateTimeField(),
+        db_persist=True,
+        null=True,
+        help_text="grace_until, kept by the database for the sweep to look up.",
+    )
+    is_untold = models.GeneratedField(
+        expression=Func(
+            F("announced"),
+            F("balance_micros"),
+            F("held_micros"),
+            F("overdraft_micros"),
+            F("last_seq"),
+            F("depleted_at"),
+            F("low_balance_micros"),
+            F("currency"),
+            F("closed_at"),
+            function="wallet_is_untold",
+            output_field=models.BooleanField(),
+        ),
+        output_field=models.BooleanField(),
+        db_persist=True,
+        null=True,
+        help_text="Whether it stands otherwise than was told last, whatever the time: kept by the database, and never null.",
+    )
     overdraft_micros = models.BigIntegerField(
         default=0, help_text="How far below zero inbound calls may take the wallet in the grace time."
     )
@@ -73,6 +106,16 @@ class Wallet(models.Model):
             models.CheckConstraint(condition=models.Q(low_balance_micros__gt=0), name="wallet_low_balance_is_positive"),
             models.CheckConstraint(
                 condition=models.Q(announced__in=[standing.value for standing in Standing]), name="wallet_announced_is_a_standing"
+            ),
+        ]
+        # Neither holds a column that a use changes: charging stays an update in place (HOT).
+        indexes = [
+            models.Index("workspace", condition=models.Q(is_untold=True), name="wallet_untold"),
+            models.Index(
+                "announced",
+                "grace_ends_at",
+                condition=models.Q(grace_ends_at__isnull=False, closed_at=None),
+                name="wallet_by_grace_end",
             ),
         ]
 

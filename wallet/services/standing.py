@@ -7,13 +7,13 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import BigIntegerField, Case, CharField, DateTimeField, ExpressionWrapper, F, Q, QuerySet, Value, When
-from django.db.models.functions import Coalesce, Greatest, Now
+from django.db.models import F, Max, Q, QuerySet
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from wallet.ledger import lock_wallet
-from wallet.models import OPEN_STATUSES, EventType, Notice, Origin, TopUp, Wallet
-from wallet.money import CURRENCIES
+from wallet.models import OPEN_STATUSES, Account, EventType, Notice, Origin, TopUp, Transfer, Wallet
+from wallet.models import Kind as TransferKind
 from wallet.queries import database_time
 from wallet.services.notices import notify_admins
 from wallet.services.outgoing import announce
@@ -24,8 +24,18 @@ TOLD_AT_ONCE = 50
 FINE_AGAIN_TIMES = 2
 """A low balance is fine again when money comes in. Where none did, it takes so many times the level: calls that set money
 aside and give it back must not make news again and again."""
+MAILED_AGAIN_AFTER = timedelta(days=1)
+"""Where no money came in meanwhile: calls that end one by one with all of it set aside use it up again and again."""
 
 Kind = Notice.Kind
+_MONEY_IN = (
+    TransferKind.TOP_UP,
+    TransferKind.AUTOMATIC_PAYMENT,
+    TransferKind.PROMOTION,
+    TransferKind.ADJUSTMENT,
+    TransferKind.REFUND_FAILED,
+    TransferKind.DISPUTE_WON,
+)
 
 
 def announce_standings(wallets: Iterable[Wallet], *, came_in: bool = False) -> None:
@@ -67,14 +77,14 @@ def set_low_level(wallet: Wallet, *, micros: int | None) -> None:
 
 
 def stale_standings() -> "QuerySet[Wallet]":
-    """The wallets whose standing is not what was told last, by the database's clock: _next, as one look at all of them."""
-    available = ExpressionWrapper(F("balance_micros") - F("held_micros"), output_field=BigIntegerField())
-    wallets = Wallet.objects.filter(closed_at=None).annotate(left=available, level=_level(), grace_ends_at=_grace_end())
-    wallets = wallets.annotate(standing=_standing())
-    is_over = (
-        Q(announced__in=(Standing.DEPLETED, Standing.PAUSED)) | ~Q(standing=Standing.FINE) | Q(left__gte=F("level") * FINE_AGAIN_TIMES)
-    )
-    return wallets.exclude(standing=F("announced")).filter(is_over)
+    """The wallets whose standing is not what was told last, by the database's clock: _next, found by index alone.
+
+    What a row shows by itself stands in `is_untold`; how the grace time ends or begins anew, in `grace_ends_at`. Both are generated.
+    """
+    is_over = Q(closed_at=None, announced=Standing.DEPLETED, grace_ends_at__lte=Now())
+    goes_on_again = Q(closed_at=None, announced=Standing.PAUSED, grace_ends_at__gt=Now())
+    has_overdraft_left = Q(balance_micros__gt=F("held_micros") - F("overdraft_micros"))
+    return Wallet.objects.filter(Q(is_untold=True) | is_over | (goes_on_again & has_overdraft_left))
 
 
 def _next(wallet: Wallet, *, now: datetime, came_in: bool) -> Standing | None:
@@ -105,7 +115,17 @@ def _tell_of_running_out(wallet: Wallet, *, before: Standing, standing: Standing
     if standing is Standing.PAUSED:
         _announce(wallet, EventType.PAUSED, now=now)
     kind = Kind.CALLS_PAUSED if standing is Standing.PAUSED else Kind.BALANCE_USED_UP
-    notify_admins(wallet.pk, kind=kind, reference=occurrence_of(wallet))
+    if not _is_mailed(wallet, kind, now=now):
+        notify_admins(wallet.pk, kind=kind, reference=occurrence_of(wallet))
+
+
+def _is_mailed(wallet: Wallet, kind: Notice.Kind, *, now: datetime) -> bool:
+    """Whether such a mail went out of late, and no money came in since."""
+    sent = Notice.objects.filter(wallet=wallet, kind=kind, created_at__gt=now - MAILED_AGAIN_AFTER, sent_at__isnull=False)
+    newest = sent.aggregate(at=Max("created_at"))["at"]
+    if newest is None:
+        return False
+    return not Transfer.objects.filter(wallet=wallet, kind__in=_MONEY_IN, credit=Account.WALLET, posted_at__gt=newest).exists()
 
 
 def _mail_low_balance(wallet: Wallet, *, now: datetime) -> None:
@@ -119,30 +139,3 @@ def _announce(wallet: Wallet, event: EventType, *, now: datetime) -> None:
     """`announced`, under the wallet's lock, is what makes it once; the moment tells one change from the next."""
     data = {"low_balance_micros": low_level_micros(wallet), "grace_until": wallet.grace_until}
     announce(wallet.pk, event=event, data=data, key=f"{event}:{now.isoformat()}")
-
-
-# ---------------------------------------------------------------- as the database sees it
-def _level() -> Coalesce:
-    least = [When(currency=code, then=Value(known.top_up_least_micros)) for code, known in CURRENCIES.items()]
-    return Coalesce("low_balance_micros", Case(*least, output_field=BigIntegerField()))
-
-
-def _grace_end() -> Greatest:
-    ordinary = ExpressionWrapper(F("depleted_at") + F("grace_minutes") * Value(timedelta(minutes=1)), output_field=DateTimeField())
-    # Extended or not, there is a grace time only where the money ran out.
-    extended = Case(When(depleted_at__isnull=False, then=F("grace_extended_until")), output_field=DateTimeField())
-    return Greatest(ordinary, extended)
-
-
-def _standing() -> Case:
-    """standing_of, word for word."""
-    is_out = Q(depleted_at__isnull=False) | Q(balance_micros__lte=0)
-    is_paused = Q(grace_ends_at__lte=Now()) | Q(left__lte=-F("overdraft_micros"))
-    return Case(
-        When(last_seq=0, depleted_at=None, then=Value(Standing.FINE.value)),
-        When(is_out & is_paused, then=Value(Standing.PAUSED.value)),
-        When(is_out, then=Value(Standing.DEPLETED.value)),
-        When(left__lt=F("level"), then=Value(Standing.LOW.value)),
-        default=Value(Standing.FINE.value),
-        output_field=CharField(),
-    )

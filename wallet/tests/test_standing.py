@@ -12,6 +12,7 @@ from django.utils import timezone
 from wallet.ledger import lock_wallet, post
 from wallet.models import Account, EventType, Notice, Origin, OutgoingEvent, Promotion, TopUp, Wallet, WebhookEndpoint
 from wallet.services.holds import place_hold, release_hold
+from wallet.services.mailing import send_notice
 from wallet.services.promotions import expire_promotion
 from wallet.services.standing import announce_standing, announce_standings, set_low_level, stale_standings
 from wallet.services.sweep import wake_everything_due
@@ -64,6 +65,8 @@ AN_HOUR_AGO, NEVER = timezone.now() - HOUR, None
 STANDINGS: list[tuple[str, Standing, dict[str, Any]]] = [
     ("never used, never paid", Standing.FINE, {"last_seq": 0}),
     ("enough", Standing.FINE, {"balance_micros": 5 * DOLLAR}),
+    ("almost twice as much", Standing.FINE, {"balance_micros": 10 * DOLLAR - 1}),
+    ("twice as much", Standing.FINE, {"balance_micros": 10 * DOLLAR}),
     ("a micro below the least top-up", Standing.LOW, {"balance_micros": 5 * DOLLAR - 1}),
     ("below its own level", Standing.LOW, {"balance_micros": 19 * DOLLAR, "low_balance_micros": 20 * DOLLAR}),
     ("above its own level", Standing.FINE, {"balance_micros": 2 * DOLLAR, "low_balance_micros": 2 * DOLLAR}),
@@ -89,14 +92,16 @@ STANDINGS: list[tuple[str, Standing, dict[str, Any]]] = [
 
 @pytest.mark.parametrize(("standing", "columns"), [pytest.param(*rest, id=name) for name, *rest in STANDINGS])
 def test_it_knows_how_a_wallet_stands(wallet: Wallet, standing: Standing, columns: dict[str, Any]) -> None:
-    """In Python and in SQL alike."""
-    told = Standing.PAUSED if standing is not Standing.PAUSED else Standing.DEPLETED
-    Wallet.objects.update(**{"last_seq": 1, "announced": told, "overdraft_micros": 5 * DOLLAR} | columns)
+    """And the sweep finds it, wherever it was told to stand otherwise."""
+    Wallet.objects.update(**{"last_seq": 1, "overdraft_micros": 5 * DOLLAR} | columns)
     wallet.refresh_from_db()
-
     assert standing_of(wallet, now=timezone.now()) is standing
-    in_sql: Any = stale_standings().get()
-    assert in_sql.standing == standing
+
+    for told in set(Standing) - ({Standing.LOW} if wallet.last_seq == 0 else set()):
+        Wallet.objects.update(announced=told)
+        found = stale_standings().exists()
+        announce_standing(wallet.pk)
+        assert (told, found) == (told, Wallet.objects.get().announced != told)
 
 
 def test_it_lets_time_alone_pause_calls(wallet: Wallet) -> None:
@@ -292,6 +297,44 @@ def test_it_goes_by_the_level_that_was_chosen(wallet: Wallet, before: int, level
 
 
 # ---------------------------------------------------------------- once, and for nothing
+def test_it_mails_once_where_calls_that_end_use_it_up_again_and_again(wallet: Wallet) -> None:
+    """All of it is set aside; each call that ends leaves nothing, and the next one's rest is something."""
+    paid_top_up(wallet, 20 * DOLLAR)
+    for number, left in enumerate((6, 4, 2)):
+        hold = place_hold(wallet.pk, amount_micros=left * DOLLAR, reference="call", idempotency_key=f"call-{number}", lifetime=HOUR)
+        use(wallet, Wallet.objects.get().available_micros / DOLLAR)
+        Notice.objects.filter(sent_at=None).update(sent_at=timezone.now(), next_attempt_at=None)
+        release_hold(hold)
+    assert events(wallet) == ["depleted", "restored"] * 3
+    assert mails(wallet) == ["balance_used_up"]
+
+    paid_top_up(wallet, DOLLAR)
+    use(wallet, 3)
+
+    assert mails(wallet) == ["balance_used_up"] * 2
+
+
+def test_it_mails_a_low_balance_that_was_over_before_it_was_told(wallet: Wallet) -> None:
+    """The mail server was away, money came in, and the same day it is low again."""
+    paid_top_up(wallet, 20 * DOLLAR)
+    use(wallet, 17)
+    notice = Notice.objects.get(kind=Kind.LOW_BALANCE)
+    paid_top_up(wallet, 20 * DOLLAR)
+    send_notice(notice.pk)
+    notice.refresh_from_db()
+    assert (notice.sent_at, notice.next_attempt_at) == (None, None)
+
+    use(wallet, 20)
+    send_notice(notice.pk)
+    notice.refresh_from_db()
+    assert notice.sent_at is not None
+
+    paid_top_up(wallet, 20 * DOLLAR)
+    use(wallet, 20)
+    notice.refresh_from_db()
+    assert notice.next_attempt_at is None, "once a day"
+
+
 def test_it_asks_the_database_nothing_where_nothing_changes(wallet: Wallet) -> None:
     paid_top_up(wallet, 20 * DOLLAR)
     other = make_wallet(name="Other")
