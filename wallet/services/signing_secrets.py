@@ -36,6 +36,15 @@ def unseal(sealed: str) -> str:
         raise SecretLost("The key that this endpoint's secret was kept under is gone. Make a new secret.") from None
 
 
+def is_opened(sealed: str) -> bool:
+    """Whether there is a key for it."""
+    try:
+        unseal(sealed)
+    except SecretLost:
+        return False
+    return True
+
+
 def reseal(sealed: str) -> str:
     """The same under SECRET_KEY itself, so that a fallback may go; unchanged where it is so already. Raises: SecretLost."""
     try:

@@ -15,7 +15,7 @@ from wallet.models import Delivery, EventType, Notice, Wallet, WebhookEndpoint
 from wallet.outgoing_targets import addresses_of, read_target
 from wallet.services.notices import notify_admins
 from wallet.services.outgoing import announce_test
-from wallet.services.signing_secrets import new_secret, reseal, seal, unseal
+from wallet.services.signing_secrets import is_opened, new_secret, reseal, seal, unseal
 from wallet.services.webhook_notices import off_reference
 from workspaces import locking
 from workspaces.models import User, Workspace
@@ -96,10 +96,12 @@ def reveal_secret(endpoint: WebhookEndpoint) -> str:
 def rotate_secret(endpoint: WebhookEndpoint, *, old_signs_on: bool = True) -> str:
     """A new secret; the old one signs beside it for a day, unless somebody else knows it and `old_signs_on` is False.
 
+    An old one that no key opens signs nothing, and must not keep the new one from it.
+
     Locks: endpoint.
     """
     locked = WebhookEndpoint.objects.select_for_update().get(pk=endpoint.pk)
-    secret = new_secret()
+    secret, old_signs_on = new_secret(), old_signs_on and is_opened(locked.secret_sealed)
     locked.previous_secret_sealed = locked.secret_sealed if old_signs_on else ""
     locked.previous_secret_until = timezone.now() + OLD_SECRET_SIGNS_FOR if old_signs_on else None
     locked.secret_sealed = seal(secret)
