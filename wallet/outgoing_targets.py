@@ -5,14 +5,20 @@ Pure rules, and one look-up of the name. Whoever connects takes what was found h
 
 import re
 import socket
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from typing import Any
 from urllib.parse import urlsplit
 
 from wallet.errors import TargetRefused, TargetSilent
 
 URL_CHARACTERS_MAX = 500
 ADDRESSES_TRIED_MAX = 3
+LOOK_UP_SECONDS_MAX = 3.0
+"""Whoever chooses the name runs its name server as well, and the system's resolver waits for that one much longer."""
+LOOK_UPS_AT_ONCE = 8
+"""Of one process. One that is not waited for any more goes on until the resolver gives up: so many may do so at once."""
 DEFAULT_PORTS = {"https": 443, "http": 80}
 
 Address = IPv4Address | IPv6Address
@@ -40,6 +46,8 @@ _CLOSED: Networks = (
     *map(IPv6Network, ("3fff::/20", "5f00::/16")),
 )
 
+# Its threads begin with the first look-up: a worker that is forked before that has its own.
+_look_ups = ThreadPoolExecutor(LOOK_UPS_AT_ONCE, thread_name_prefix="look-up")
 _NOT_REACHED = "No webhook can be sent to {host}: the name is not found, or it leads to an address that is not public."
 
 
@@ -93,8 +101,8 @@ def addresses_of(target: Target, *, private_allowed: bool) -> list[str]:
     learns from us which names the operator's own network has.
     """
     try:
-        found = socket.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
-    except (OSError, UnicodeError):
+        found = _look_ups.submit(_look_up, target).result(timeout=LOOK_UP_SECONDS_MAX)
+    except (OSError, UnicodeError):  # A name server that did not answer in time is a TimeoutError, which is an OSError.
         raise TargetSilent(_NOT_REACHED.format(host=target.host)) from None
     addresses = list(dict.fromkeys(str(socket_address[0]) for *_, socket_address in found))
     if not addresses:
@@ -102,6 +110,10 @@ def addresses_of(target: Target, *, private_allowed: bool) -> list[str]:
     if not all(is_open(ip_address(address), private_allowed=private_allowed) for address in addresses):
         raise TargetRefused(_NOT_REACHED.format(host=target.host))
     return addresses[:ADDRESSES_TRIED_MAX]
+
+
+def _look_up(target: Target) -> list[Any]:
+    return socket.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
 
 
 def is_open(address: Address, *, private_allowed: bool) -> bool:

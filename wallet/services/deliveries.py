@@ -12,8 +12,8 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F, Q, QuerySet
-from django.db.models.functions import Coalesce, Now
+from django.db.models import F, Q, QuerySet, Window
+from django.db.models.functions import Coalesce, Now, RowNumber
 from django.utils import timezone
 from standardwebhooks import Webhook
 
@@ -44,6 +44,10 @@ KEPT_BYTES_MAX = 1024
 ERROR_CHARACTERS_MAX = 300
 FORGOTTEN_AFTER = timedelta(days=30)
 FORGOTTEN_AT_ONCE = 1000
+FORGET_ROUNDS_MAX = 50
+"""Of so many each, in one task: an hour's messages of a large platform, and long before the task's time is over."""
+AT_ONCE_PER_ENDPOINT = 100
+"""Messages to one endpoint that one sweep hands out: the thousands of one that was away keep no other endpoint waiting."""
 SENT_AGAIN_AT_ONCE = 1000
 
 USER_AGENT = "Wallet-Billing-Webhooks/1"
@@ -103,8 +107,25 @@ def message_of(event: OutgoingEvent) -> str:
     return json.dumps(message, ensure_ascii=False, separators=(",", ":"))
 
 
+def due_deliveries() -> "QuerySet[Delivery]":
+    """What a worker is to be woken for: the oldest of each endpoint, in turns; none where the endpoint is left alone."""
+    due = Delivery.objects.filter(next_attempt_at__lte=Now()).exclude(endpoint__quiet_until__gt=Now())
+    place = Window(RowNumber(), partition_by=F("endpoint_id"), order_by=("next_attempt_at", "pk"))
+    return due.annotate(place=place).filter(place__lte=AT_ONCE_PER_ENDPOINT).order_by("place", "pk")
+
+
 def forget_old_events() -> int:
     """Remove what was told more than FORGOTTEN_AFTER ago, with its log; answers how many. The rest waits for the next time."""
+    forgotten = 0
+    for _ in range(FORGET_ROUNDS_MAX):
+        some = _forget_some()
+        forgotten += some
+        if some < FORGOTTEN_AT_ONCE:
+            break
+    return forgotten
+
+
+def _forget_some() -> int:
     old = OutgoingEvent.objects.filter(occurred_at__lt=timezone.now() - FORGOTTEN_AFTER)
     ids = list(old.exclude(deliveries__next_attempt_at__isnull=False).values_list("pk", flat=True)[:FORGOTTEN_AT_ONCE])
     OutgoingEvent.objects.filter(pk__in=ids).delete()

@@ -11,9 +11,10 @@ from django.db.models import Model, QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from wallet.models import AutomaticPayments, Card, CardSetup, Delivery, Notice, Promotion, RefundRequest, TopUp, WalletClosing, WebhookEvent
+from wallet.models import AutomaticPayments, Card, CardSetup, Notice, Promotion, RefundRequest, TopUp, WalletClosing, WebhookEvent
 from wallet.services.automatic_sending import send_top_up
 from wallet.services.checkout import ask_after_checkout
+from wallet.services.deliveries import due_deliveries
 from wallet.services.refund_sending import ask_after_refund, send_refund
 from wallet.services.standing import stale_standings
 from wallet.services.top_ups import ask_after_top_up
@@ -40,7 +41,7 @@ def wake_everything_due() -> dict[str, int]:
             AutomaticPayments.objects.filter(next_try_at__lte=Now(), is_active=True, suspended_at=None)
         ),
         "wallet.tasks.announce_standing": _keys(stale_standings()),
-        "wallet.tasks.deliver_webhook": _keys(Delivery.objects.filter(next_attempt_at__lte=Now())),
+        "wallet.tasks.deliver_webhook": _keys(due_deliveries()),
         "wallet.tasks.detach_card": _keys(Card.objects.filter(removed_at__isnull=False, detached_at=None)),
         "wallet.tasks.expire_promotion": _keys(Promotion.objects.filter(remaining_micros__gt=0, expires_at__lte=Now())),
     }

@@ -15,7 +15,16 @@ from tests.payments import Alerts
 from wallet.errors import EndpointDisabled
 from wallet.models import Delivery, DeliveryAttempt, EventType, OutgoingEvent, Wallet, WebhookEndpoint
 from wallet.services import deliveries
-from wallet.services.deliveries import ATTEMPTS_MAX, JITTER, RETRY_AFTER_SECONDS, deliver, forget_old_events, message_of, send_again
+from wallet.services.deliveries import (
+    ATTEMPTS_MAX,
+    JITTER,
+    RETRY_AFTER_SECONDS,
+    deliver,
+    due_deliveries,
+    forget_old_events,
+    message_of,
+    send_again,
+)
 from wallet.services.webhook_endpoints import NewEndpoint, remove_endpoint, rotate_secret, switch_off
 from wallet.tasks import sweep, tidy_webhooks
 from wallet.tests.builders import make_wallet
@@ -239,6 +248,22 @@ def test_it_leaves_a_target_alone_that_does_not_answer_at_all(wallet: Wallet) ->
     assert health(hook).quiet_until is None
 
 
+def test_it_lets_no_endpoint_keep_the_others_waiting(wallet: Wallet, hook: NewEndpoint, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that was away has thousands of messages, older than all others: each gets its turn."""
+    monkeypatch.setattr(deliveries, "AT_ONCE_PER_ENDPOINT", 3)
+    for _ in range(5):
+        tell(wallet)
+    pass_time(minutes=5)
+    other, quiet = (endpoint_of(wallet.workspace, f"https://{name}.example.com/") for name in ("other", "quiet"))
+    tell(wallet)
+    WebhookEndpoint.objects.filter(pk=quiet.endpoint.pk).update(quiet_until=timezone.now() + timedelta(minutes=1))
+
+    due = [delivery.endpoint_id for delivery in due_deliveries()]
+
+    assert due[:2] == [hook.endpoint.pk, other.endpoint.pk]
+    assert (len(due), due.count(hook.endpoint.pk)) == (4, 3)
+
+
 # ---------------------------------------------------------------- switching off
 
 
@@ -427,12 +452,13 @@ def test_it_forgets_what_was_told_long_ago_and_nothing_that_waits(wallet: Wallet
 
 def test_it_forgets_so_many_at_once(wallet: Wallet, hook: NewEndpoint, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(deliveries, "FORGOTTEN_AT_ONCE", 2)
-    for _ in range(3):
+    monkeypatch.setattr(deliveries, "FORGET_ROUNDS_MAX", 2)
+    for _ in range(7):
         tell(wallet)
     Delivery.objects.update(next_attempt_at=None)
     grow_old(days=31)
 
-    assert [forget_old_events() for _ in range(3)] == [2, 1, 0]
+    assert [forget_old_events() for _ in range(3)] == [4, 3, 0]
 
 
 def test_it_writes_the_same_bytes_every_time(wallet: Wallet, hook: NewEndpoint, tmp_path: Path) -> None:

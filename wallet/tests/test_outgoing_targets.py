@@ -1,9 +1,13 @@
 """Where a webhook may go: every way that is known to lead a server into its own network is closed. Row S33."""
 
+import socket
+import time
 from ipaddress import ip_address
+from threading import Event
 
 import pytest
 
+from wallet import outgoing_targets
 from wallet.errors import TargetRefused, TargetSilent
 from wallet.outgoing_targets import Target, addresses_of, is_open, read_target
 from wallet.tests.receiver import made_up_names
@@ -186,6 +190,20 @@ def test_it_tells_names_that_lead_inside_and_names_that_are_not_there_alike(monk
             said.append(str(refused.value).replace(name, "…", 1))
 
     assert said[0] == said[1]
+
+
+def test_it_waits_for_no_name_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stranger's may never answer."""
+    end = Event()
+    monkeypatch.setattr(outgoing_targets, "LOOK_UP_SECONDS_MAX", 0.05)
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: end.wait(timeout=30))
+    begun = time.monotonic()
+
+    with pytest.raises(TargetSilent, match="not found"):
+        addresses_of(read_target("https://slow.example.com/", private_allowed=False), private_allowed=False)
+
+    assert time.monotonic() - begun < 5
+    end.set()
 
 
 def test_it_answers_each_address_once_and_not_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
