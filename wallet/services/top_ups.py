@@ -24,8 +24,8 @@ from wallet.errors import (
 )
 from wallet.ledger import lock_wallet
 from wallet.models import AutomaticPayments, Card, Origin, TopUp, Wallet
-from wallet.services.charging_switch import charging_is_paused
 from wallet.services.automatic_charges import is_allowed
+from wallet.services.charging_switch import charging_is_paused
 from wallet.services.payment_links import check_top_up_amount
 from wallet.services.settlement import AUTHENTICATION_REQUIRED, end_top_up, fail_top_up, settle_payment, why_to_cancel
 from wallet.services.wallets import stripe_customer
@@ -167,14 +167,14 @@ def close_review(top_up: TopUp, *, reason: str) -> TopUp:
     return closed
 
 
-def _with_wallet(top_up_id: UUID | str) -> TopUp:
-    return TopUp.objects.select_related("wallet__workspace", "card").get(pk=top_up_id)
-
-
 def _was_sent_back(payment: Payment) -> bool:
     refunds = stripe_gateway.refunds_of_payment(payment.id)
     returned_micros = sum(refund.amount_micros or 0 for refund in refunds if refund.status not in ("failed", "canceled"))
     return payment.succeeded and 0 < (payment.amount_micros or 0) <= returned_micros
+
+
+def _with_wallet(top_up_id: UUID | str) -> TopUp:
+    return TopUp.objects.select_related("wallet__workspace", "card").get(pk=top_up_id)
 
 
 def _send(top_up: TopUp) -> None:
@@ -248,13 +248,13 @@ def _record_rejection(top_up: TopUp, error: GatewayRejected) -> None:
     if error.key_was_used:
         # An earlier request under this key asked for something else, and may have charged.
         _give_to_a_person(top_up)
+    elif error.param == "payment_method":
+        # Detached by the operator's hand, or gone with its customer: the same answer for ever, so another card must do.
+        fail_top_up(top_up.pk, decline=Decline(code="card_gone", message="The card can't be charged any more. Nothing was charged."))
     else:
         message = "The payment could not be made. Nothing was charged; we have been told."
         fail_top_up(top_up.pk, decline=Decline(code="rejected", message=message))
 
-    elif error.param == "payment_method":
-        # Detached by the operator's hand, or gone with its customer: the same answer for ever, so another card must do.
-        fail_top_up(top_up.pk, decline=Decline(code="card_gone", message="The card can't be charged any more. Nothing was charged."))
 
 def _record_unknown(top_up: TopUp, error: GatewayError) -> None:
     logger.warning("top_up_outcome_unknown", top_up=str(top_up.pk), wallet=top_up.wallet_id, code=error.code, error=str(error))
