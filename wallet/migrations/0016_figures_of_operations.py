@@ -1,7 +1,10 @@
-"""What the operations page and the metrics count, built beside running writers. Where it is broken off: drop the index and migrate again."""
+"""What the operations page and the metrics count, built beside running writers. If it is broken off: drop the index and migrate again."""
 
 from django.contrib.postgres.operations import AddIndexConcurrently
 from django.db import migrations, models
+from django.db.models import Q
+
+UNCLEAR = ("sending", "unknown", "manual_review")
 
 
 class Migration(migrations.Migration):
@@ -13,13 +16,7 @@ class Migration(migrations.Migration):
 
     operations = [
         AddIndexConcurrently(
-            model_name="webhookevent",
-            index=models.Index(condition=models.Q(("status", "dead")), fields=["received_at"], name="webhook_event_dead"),
+            model_name="webhookevent", index=models.Index("received_at", condition=Q(status="dead"), name="webhook_event_dead")
         ),
-        AddIndexConcurrently(
-            model_name="topup",
-            index=models.Index(
-                condition=models.Q(("status__in", ("sending", "unknown", "manual_review"))), fields=["sent_at"], name="top_up_unclear"
-            ),
-        ),
+        AddIndexConcurrently(model_name="topup", index=models.Index("sent_at", condition=Q(status__in=UNCLEAR), name="top_up_unclear")),
     ]
