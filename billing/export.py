@@ -4,8 +4,9 @@ UTF-8 with a byte order mark, without which Excel takes it for something else; l
 """
 
 import csv
-from collections.abc import Iterator, Sequence
-from datetime import date
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -13,14 +14,14 @@ from django.utils import timezone
 from django.utils.text import slugify
 
 from billing.history import Query, Row, rows_of
-from billing.history_search import found_page
+from billing.history_search import Search, found_page
 from usage.event_queries import events_of_rows
 from usage.models import Event
-from wallet.models import Wallet
+from wallet.models import Transfer, Wallet
 from wallet.money import plain_decimal
 
-ROWS_MAX = 100_000
-"""The most rows of one file: a quarter of a minute's work. A last line says how to get the rest."""
+ROWS_MAX = 5_000_000
+"""The most rows of one file: a quarter of an hour's work for a worker. A last line says how to get the rest."""
 ROWS_AT_ONCE = 500
 NAME_MAX = 60
 
@@ -41,6 +42,26 @@ BYTE_ORDER_MARK = "\ufeff"
 RUN_BY_SPREADSHEETS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 """What a cell must not begin with: programs take it for a formula (OWASP, CSV injection)."""
 
+Cells = Sequence[str | int]
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A kind of file: its columns, and what rows of the ledger, newest first, become in it."""
+
+    name: str
+    columns: Sequence[str]
+    lines: Callable[[Wallet, list[Transfer], ZoneInfo], Iterable[Cells]]
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Some lines of a file. `next_before` asks for those after them; None where it ends."""
+
+    text: str
+    rows: int
+    next_before: int | None
+
 
 class _Line:
     """What csv writes to: hands the line back instead of keeping it."""
@@ -49,35 +70,49 @@ class _Line:
         return line
 
 
-def csv_lines(wallet: Wallet, query: Query, *, zone: ZoneInfo) -> Iterator[str]:
+def csv_lines(wallet: Wallet, query: Query, *, sheet: Sheet, zone: ZoneInfo) -> Iterator[str]:
     """The file, a piece at a time, newest first: the rows that the page would show for the same query.
 
     The book only grows at its end, so that walking down it page by page sees every row once, whatever is booked meanwhile.
     """
-    writer = csv.writer(_Line())
-    yield BYTE_ORDER_MARK + writer.writerow(COLUMNS)
-    written, before = 0, wallet.last_seq + 1
-    search = query.search(zone=zone)
+    yield heading_of(sheet.columns)
+    written, before, search = 0, wallet.last_seq + 1, query.search(zone=zone)
     while True:
-        page = found_page(wallet, search, before_seq=before, limit=min(ROWS_AT_ONCE, ROWS_MAX - written))
-        rows = rows_of(wallet, page.transfers)
-        events = events_of_rows(wallet, [row.transfer.seq for row in rows])
-        yield "".join(writer.writerow(_cells(row, events.get(row.transfer.seq), wallet.currency, zone)) for row in rows)
-        written += len(rows)
-        if page.next_before_seq is None:
+        piece = next_piece(wallet, search, sheet=sheet, before=before, written=written, zone=zone)
+        yield piece.text
+        if piece.next_before is None:
             return
-        if written >= ROWS_MAX:
-            yield writer.writerow(_not_complete(rows[-1], zone))
-            return
-        before = page.next_before_seq
+        written, before = written + piece.rows, piece.next_before
 
 
-def file_name(wallet: Wallet, query: Query, *, zone: ZoneInfo) -> str:
+def heading_of(columns: Sequence[str]) -> str:
+    """What a file begins with."""
+    return BYTE_ORDER_MARK + as_csv([columns])
+
+
+def next_piece(wallet: Wallet, search: Search, *, sheet: Sheet, before: int, written: int, zone: ZoneInfo) -> Piece:
+    """The lines of the next rows below `before`; after ROWS_MAX of them, all told, one that says so ends the file."""
+    page = found_page(wallet, search, before_seq=before, limit=min(ROWS_AT_ONCE, ROWS_MAX - written))
+    lines = list(sheet.lines(wallet, page.transfers, zone))
+    text = as_csv(lines)
+    if page.next_before_seq is not None and written + len(lines) >= ROWS_MAX:
+        return Piece(text + as_csv([_not_complete(page.transfers[-1], sheet, zone)]), len(lines), None)
+    return Piece(text, len(lines), page.next_before_seq)
+
+
+def as_csv(lines: Iterable[Cells]) -> str:
+    """The lines, quoted where they need it."""
+    writer = csv.writer(_Line())
+    return "".join(writer.writerow(line) for line in lines)
+
+
+def file_name(wallet: Wallet, query: Query, *, sheet: Sheet, zone: ZoneInfo) -> str:
     """`northside-realty-transactions-2026-11-01-to-2026-11-21.csv`: the workspace and the period, both days included."""
     name = slugify(wallet.workspace.name)[:NAME_MAX].strip("-") or wallet.workspace.public_id
     first = query.first_day or timezone.localtime(wallet.created_at, zone).date()
     today: date = timezone.localtime(timezone=zone).date()
-    return f"{name}-transactions-{min(first, query.last_day or today)}-to-{query.last_day or today}.csv"
+    last = query.last_day or today
+    return f"{name}-{sheet.name}-{min(first, last)}-to-{last}.csv"
 
 
 def defused(text: str) -> str:
@@ -85,15 +120,24 @@ def defused(text: str) -> str:
     return f"'{text}" if text.startswith(RUN_BY_SPREADSHEETS) else text
 
 
-def _cells(row: Row, event: Event | None, currency: str, zone: ZoneInfo) -> Sequence[str | int]:
+def local_times(zone: ZoneInfo, *moments: datetime) -> list[str]:
+    """Each moment in that zone, as ISO 8601."""
+    return [timezone.localtime(moment, zone).isoformat(timespec="seconds") for moment in moments]
+
+
+def _transaction_lines(wallet: Wallet, transfers: list[Transfer], zone: ZoneInfo) -> Iterator[Cells]:
+    events = events_of_rows(wallet, [transfer.seq for transfer in transfers])
+    return (_cells(row, events.get(row.transfer.seq), wallet.currency, zone) for row in rows_of(wallet, transfers))
+
+
+TRANSACTIONS = Sheet("transactions", COLUMNS, _transaction_lines)
+
+
+def _cells(row: Row, event: Event | None, currency: str, zone: ZoneInfo) -> Cells:
     """Amounts are our own digits and stay numbers, the negative ones too; everything that was ever typed is defused."""
     transfer = row.transfer
-    booked, happened = (
-        timezone.localtime(moment, zone).isoformat(timespec="seconds") for moment in (transfer.posted_at, transfer.happened_at)
-    )
     return (
-        booked,
-        happened,
+        *local_times(zone, transfer.posted_at, transfer.happened_at),
         transfer.kind,
         defused(transfer.description),
         defused(event.number if event else ""),
@@ -106,7 +150,7 @@ def _cells(row: Row, event: Event | None, currency: str, zone: ZoneInfo) -> Sequ
     )
 
 
-def _not_complete(last: Row, zone: ZoneInfo) -> Sequence[str]:
-    day = timezone.localtime(last.transfer.posted_at, zone).date()
+def _not_complete(last: Transfer, sheet: Sheet, zone: ZoneInfo) -> Cells:
+    day = timezone.localtime(last.posted_at, zone).date()
     words = f"Not complete: a file has {ROWS_MAX:,} rows at most. Export again until {day} for the rest."
-    return ("", "", "not_complete", words, *[""] * (len(COLUMNS) - 4))
+    return ("", "", "not_complete", words, *[""] * (len(sheet.columns) - 4))

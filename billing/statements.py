@@ -10,12 +10,14 @@ from datetime import date, datetime, time, timedelta
 from django.conf import settings
 from django.utils import timezone
 
+from billing.export import as_csv, defused, heading_of
 from billing.pdf import INK, MUTED, Paper
 from usage.kinds import UsageKind
 from wallet.models import Kind, Wallet
-from wallet.money import format_exact
+from wallet.money import format_exact, plain_decimal
 from wallet.queries import KindSum, balance_at, kind_sums, seqs_between
 
+CSV_COLUMNS = ("month", "currency", "section", "line", "rows", "amount")
 _WIDTHS = (92, 30, 40)
 
 
@@ -26,6 +28,7 @@ class Sum:
     label: str
     rows: int
     amount: str
+    amount_micros: int
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,9 @@ class Statement:
     uses: list[Sum]
     used: str
     closing: str
+    opening_micros: int
+    used_micros: int
+    closing_micros: int
 
     @property
     def name(self) -> str:
@@ -73,6 +79,8 @@ def statement_of(wallet: Wallet, *, month: date) -> Statement:
     above, below = seqs_between(wallet, since=since, until=until)
     sums = kind_sums(wallet, above=above, below=below)
     used = [one for one in sums if one.kind in UsageKind.values]
+    used_micros = sum(_signed(one) for one in used)
+    opening_micros, closing_micros = balance_at(wallet, seq=above), balance_at(wallet, seq=below - 1)
     return Statement(
         month=month,
         operator=settings.OPERATOR_NAME,
@@ -84,12 +92,31 @@ def statement_of(wallet: Wallet, *, month: date) -> Statement:
         zone=str(workspace.zone),
         is_over=until <= now,
         made_at=now,
-        opening=_exact(balance_at(wallet, seq=above), wallet),
+        opening=_exact(opening_micros, wallet),
         money=_lines([one for one in sums if one.kind not in UsageKind.values], wallet),
         uses=_lines(used, wallet),
-        used=_exact(sum(_signed(one) for one in used), wallet, signed=True),
-        closing=_exact(balance_at(wallet, seq=below - 1), wallet),
+        used=_exact(used_micros, wallet, signed=True),
+        closing=_exact(closing_micros, wallet),
+        opening_micros=opening_micros,
+        used_micros=used_micros,
+        closing_micros=closing_micros,
     )
+
+
+def statement_csv(statement: Statement) -> str:
+    """The same lines as a table: a section, what it is, how many rows, and the exact amount as a plain decimal."""
+    lines: list[tuple[str, str, int | str, int]] = [
+        ("opening", "Balance at the beginning", "", statement.opening_micros),
+        *(("money", line.label, line.rows, line.amount_micros) for line in statement.money),
+        *(("use", line.label, line.rows, line.amount_micros) for line in statement.uses),
+        ("used", "Used in all", sum(line.rows for line in statement.uses), statement.used_micros),
+        ("closing", "Balance at the end" if statement.is_over else "Balance so far", "", statement.closing_micros),
+    ]
+    cells = (
+        (statement.value, statement.currency, section, defused(label), rows, plain_decimal(micros))
+        for section, label, rows, micros in lines
+    )
+    return heading_of(CSV_COLUMNS) + as_csv(cells)
 
 
 def statement_pdf(statement: Statement) -> bytes:
@@ -134,7 +161,7 @@ _LABELS: dict[str, str] = {**dict(Kind.choices), **dict(UsageKind.choices)}
 
 def _lines(sums: Sequence[KindSum], wallet: Wallet) -> list[Sum]:
     ordered = sorted(sums, key=lambda one: (_ORDER.index(one.kind) if one.kind in _ORDER else len(_ORDER), one.kind, not one.is_credit))
-    return [Sum(str(_LABELS.get(one.kind, one.kind)), one.rows, _exact(_signed(one), wallet, signed=True)) for one in ordered]
+    return [Sum(str(_LABELS.get(one.kind, one.kind)), one.rows, _exact(_signed(one), wallet, signed=True), _signed(one)) for one in ordered]
 
 
 def _signed(one: KindSum) -> int:

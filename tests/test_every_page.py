@@ -8,9 +8,13 @@ from itertools import product
 from typing import Any
 
 import pytest
+from django.http import QueryDict
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 
+from billing.export_requests import history_order, request_export
+from billing.history import read_query
+from billing.models import Export
 from billing.tests.rows import rows_of
 from usage.services.default_prices import seed_default_prices
 from usage.services.lab_calls import CallPlan, start_call
@@ -95,6 +99,8 @@ def ids(alice: User, northside: Workspace) -> Ids:
     plan = CallPlan(agent="reception", direction="out", number="+12125550142", is_live=False)
     call = start_call(wallet, plan, request_id="call", by=alice)
     endpoint = endpoint_of(northside, "https://hooks.example.com/").endpoint
+    order = history_order(wallet, kind=Export.Kind.TRANSACTIONS, query=read_query(QueryDict()), zone=northside.zone)
+    export = request_export(order, by=alice)
     return {
         "member_id": [mine.pk],
         "invitation_id": [invitation.pk],
@@ -106,6 +112,7 @@ def ids(alice: User, northside: Workspace) -> Ids:
         "run_id": [chat.pk, call.pk],
         "endpoint_id": [endpoint.pk],
         "delivery_id": [told(wallet).pk],
+        "export_id": [export.pk],
     }
 
 

@@ -148,6 +148,7 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "reconcile-with-stripe": {"task": "wallet.tasks.reconcile_recent_payments", "schedule": 3600.0},
     "tidy-webhooks": {"task": "wallet.tasks.tidy_webhooks", "schedule": 3600.0},
     "tell-of-spikes": {"task": "billing.tasks.tell_of_spikes", "schedule": 15 * 60.0, "options": {"expires": 15 * 60.0}},
+    "sweep-exports": {"task": "billing.tasks.sweep_exports", "schedule": 30.0, "options": {"expires": 30.0}},
     # At a time of day, not after so many hours: a beat that is started anew every day would never come to it.
     "tell-of-expiring-cards": {"task": "wallet.tasks.tell_of_expiring_cards", "schedule": crontab(hour="8", minute="0")},
     "seal-days": {"task": "wallet.tasks.seal_days", "schedule": 3600.0},
@@ -172,6 +173,12 @@ if STRIPE_LIVE and STRIPE_API_BASE:
     )
 if STRIPE_LIVE and not SERVED_OVER_HTTPS:
     raise ImproperlyConfigured("STRIPE_SECRET_KEY is a live key, so SITE_URL must start with https://.")
+
+# ---------------------------------------------------------------- exports
+EXPORT_KEPT_DAYS = environment.whole_number("EXPORT_KEPT_DAYS", most=365)
+EXPORTS_AT_ONCE = environment.whole_number("EXPORTS_AT_ONCE", most=100)
+if not EXPORT_KEPT_DAYS or not EXPORTS_AT_ONCE:
+    raise ImproperlyConfigured("Set EXPORT_KEPT_DAYS and EXPORTS_AT_ONCE to 1 or more, or leave them unset.")
 
 # ---------------------------------------------------------------- outgoing webhooks
 WEBHOOKS_ALLOW_PRIVATE_TARGETS = environment.flag("WEBHOOKS_ALLOW_PRIVATE_TARGETS")

@@ -70,6 +70,13 @@ VARIABLES = (
         "250",
         "100",
     ),
+    Variable("EXPORT_KEPT_DAYS", "How many days a file that a worker made can be downloaded: 1 to 365.", "30", "7"),
+    Variable(
+        "EXPORTS_AT_ONCE",
+        "How many such files are written at a time, over all workers. Keep it below the number of worker processes, for payments.",
+        "4",
+        "1",
+    ),
     Variable(
         "WEBHOOKS_ALLOW_PRIVATE_TARGETS",
         "Lets webhooks go to http, to other ports and into your own network. Whoever may add an endpoint can then reach what stands there.",

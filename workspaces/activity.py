@@ -28,6 +28,7 @@ ACTIONS = {
     "closing.rejected": "Closing of the wallet rejected",
     "closing.requested": "Closing of the wallet asked for",
     "closing.withdrawn": "Closing of the wallet withdrawn",
+    "export.made": "Export made",
     "invitation.accepted": "Invitation accepted",
     "invitation.withdrawn": "Invitation withdrawn",
     "member.invited": "Member invited",

@@ -14,7 +14,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from billing import export
-from billing.export import csv_lines, defused, file_name
+from billing.export import TRANSACTIONS, csv_lines, defused, file_name
 from billing.history import read_query
 from billing.tests.conftest import SignedIn
 from billing.tests.uses import event, report, set_prices
@@ -108,18 +108,20 @@ def test_it_is_named_after_workspace_and_period(wallet: Wallet) -> None:
     chosen = read_query(QueryDict("from=2026-02-01&until=2026-02-28"))
     open_end = read_query(QueryDict("until=2026-02-28"))
 
-    assert file_name(wallet, chosen, zone=NEW_YORK) == "northside-realty-transactions-2026-02-01-to-2026-02-28.csv"
-    assert file_name(wallet, open_end, zone=NEW_YORK) == "northside-realty-transactions-2025-12-31-to-2026-02-28.csv"
+    assert file_name(wallet, chosen, sheet=TRANSACTIONS, zone=NEW_YORK) == "northside-realty-transactions-2026-02-01-to-2026-02-28.csv"
+    assert file_name(wallet, open_end, sheet=TRANSACTIONS, zone=NEW_YORK) == "northside-realty-transactions-2025-12-31-to-2026-02-28.csv"
 
 
 def test_it_names_a_workspace_that_has_no_latin_letters_by_its_id(wallet: Wallet) -> None:
     wallet.workspace.name = "不動産"
 
-    assert file_name(wallet, read_query(QueryDict()), zone=NEW_YORK).startswith(f"{wallet.workspace.public_id}-transactions-")
+    name = file_name(wallet, read_query(QueryDict()), sheet=TRANSACTIONS, zone=NEW_YORK)
+
+    assert name.startswith(f"{wallet.workspace.public_id}-transactions-")
 
 
 def pieces(wallet: Wallet) -> Iterable[str]:
-    return csv_lines(wallet, read_query(QueryDict()), zone=NEW_YORK)
+    return csv_lines(wallet, read_query(QueryDict()), sheet=TRANSACTIONS, zone=NEW_YORK)
 
 
 def test_it_hands_out_a_long_book_piece_by_piece(wallet: Wallet, monkeypatch: pytest.MonkeyPatch) -> None:

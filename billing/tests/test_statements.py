@@ -69,13 +69,32 @@ def test_it_shows_page_and_file(alices: Client, two_months: Wallet, page: str) -
             assert fact in said, fact
 
 
+def test_it_gives_its_lines_as_a_table(alices: Client, two_months: Wallet, page: str) -> None:
+    post(two_months.pk, [adjustment(1, kind="=cmd", posted_at=datetime(2026, 10, 20, tzinfo=UTC))])
+
+    text = alices.get(f"{page}/statements/2026-10.csv").content.decode()
+
+    assert text.startswith("\ufeffmonth,currency,section,line,rows,amount\r\n")
+    assert [line.removeprefix("2026-10,USD,") for line in text.splitlines()[1:]] == [
+        "opening,Balance at the beginning,,46.733500",
+        "money,Adjustment,1,10.000000",
+        "money,Adjustment,1,-4.000000",
+        "money,'=cmd,1,0.000001",
+        "use,Text message,1,-3.000000",
+        "use,AI task,1,-0.000001",
+        "used,Used in all,2,-3.000001",
+        "closing,Balance at the end,,49.733500",
+    ]
+
+
 @pytest.mark.parametrize("month", ["2026-06", "2199-01", "2026-13", "2026-1", "x", "0000-01", "2026-10-01"])
 def test_it_has_no_statement_of_other_months(alices: Client, two_months: Wallet, page: str, month: str) -> None:
     assert alices.get(f"{page}/statements/{month}").status_code == 404
     assert alices.get(f"{page}/statements/{month}.pdf").status_code == 404
+    assert alices.get(f"{page}/statements/{month}.csv").status_code == 404
 
 
-@pytest.mark.parametrize("ending", ["", ".pdf"])
+@pytest.mark.parametrize("ending", ["", ".pdf", ".csv"])
 def test_it_refuses_bob_and_does_not_exist_for_charlie(
     signed_in: SignedIn, bob: User, charlie: User, two_months: Wallet, page: str, ending: str
 ) -> None:

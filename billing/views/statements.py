@@ -1,10 +1,11 @@
-"""The statement of a month, as a page to print and as a PDF."""
+"""The statement of a month, as a page to print, as a PDF and as CSV."""
 
 from django.http import Http404, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from billing.statements import Statement, statement_of
+from billing.statements import statement_csv as csv_of
 from billing.statements import statement_pdf as pdf_of
 from billing.usage_summary import months_offered
 from billing.views.rendering import wallet_of
@@ -20,8 +21,17 @@ def statement(request: WorkspaceRequest, month: str) -> HttpResponse:
 
 @require_safe
 @billing_required
+def statement_csv(request: WorkspaceRequest, month: str) -> HttpResponse:
+    """Its lines, for a spreadsheet."""
+    found = _statement(request, month)
+    headers = {"Content-Disposition": f'attachment; filename="statement-{found.workspace_reference}-{found.value}.csv"'}
+    return HttpResponse(csv_of(found), content_type="text/csv; charset=utf-8", headers=headers)
+
+
+@require_safe
+@billing_required
 def statement_pdf(request: WorkspaceRequest, month: str) -> HttpResponse:
-    """The file."""
+    """To keep."""
     found = _statement(request, month)
     headers = {"Content-Disposition": f'attachment; filename="statement-{found.workspace_reference}-{found.value}.pdf"'}
     return HttpResponse(pdf_of(found), content_type="application/pdf", headers=headers)
