@@ -32,6 +32,8 @@ FROM (
         SELECT FROM wallet_transfer AS next
         WHERE next.wallet_id = wallet.workspace_id AND next.seq = COALESCE(newest.through_seq, 0) + 1 AND next.posted_at < %(until)s
     )
+    -- A day that has its digest takes no more seals: what is booked late is the next day's.
+    AND NOT EXISTS (SELECT FROM wallet_dayseal WHERE wallet_dayseal.day >= %(day)s)
     ORDER BY wallet.workspace_id
     LIMIT %(wallets)s
 ) AS due

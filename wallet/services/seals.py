@@ -1,9 +1,12 @@
 """Seals each day's books once the day is over, in UTC. Safe to run at any time, twice, and by two at once."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, date, datetime, time, timedelta
 
 import structlog
 from django.db import connection, transaction
+from django.db.backends.utils import CursorWrapper
 from django.utils import timezone
 
 from wallet import seal_queries
@@ -13,6 +16,8 @@ logger = structlog.get_logger(__name__)
 
 WALLETS_AT_ONCE = 500
 ROUNDS_MAX = 100_000
+_LOCK_KEY = 7_241_006_118
+"""One batch is sealed at a time; the number only has to be ours."""
 SEALED_AFTER = timedelta(minutes=10)
 """How long after its end a day is sealed. What is booked later still falls under the next day's seal, by its seq."""
 
@@ -35,13 +40,14 @@ def seal_days() -> list[DaySeal]:
 def seal_day(day: date) -> DaySeal:
     """Seal what was booked up to the end of that day, and the day itself. Idempotent by: the day.
 
-    The digest is logged: kept elsewhere too, it proves that nobody has rewritten the seals themselves.
+    Once the day has its digest, nothing is added to it. The digest is logged: kept elsewhere too, it proves that nobody
+    has rewritten the seals themselves.
     """
     until = datetime.combine(day + timedelta(days=1), time(), tzinfo=UTC)
     for _ in range(ROUNDS_MAX):
         if not _seal_round(day, until=until):
             break
-    with transaction.atomic(), connection.cursor() as cursor:
+    with _sealing() as cursor:
         cursor.execute(seal_queries.SEAL_DAY, {"day": day})
     sealed = DaySeal.objects.get(day=day)
     logger.info("day_sealed", day=str(day), digest=bytes(sealed.chain_sha256).hex(), seals=sealed.seals, transfers=sealed.transfers)
@@ -50,7 +56,9 @@ def seal_day(day: date) -> DaySeal:
 
 def first_broken_day() -> date | None:
     """The first day whose seal is not that of its books' seals and of the day before; None where all are."""
-    with connection.cursor() as cursor:
+    with transaction.atomic(), connection.cursor() as cursor:
+        # All seals that there ever were: that may take longer than a request may.
+        cursor.execute("SET LOCAL statement_timeout = 0")
         cursor.execute(seal_queries.DAY_CHAIN)
         row = cursor.fetchone()
     return row[0] if row else None
@@ -60,9 +68,19 @@ def _seal_round(day: date, *, until: datetime) -> bool:
     """One seal for every wallet that has rows to seal, some hundred at a time; whether there may be more."""
     after, found = 0, False
     while True:
-        with connection.cursor() as cursor:
+        with _sealing() as cursor:
             cursor.execute(seal_queries.SEAL_STRETCHES, {"day": day, "until": until, "after": after, "wallets": WALLETS_AT_ONCE})
             sealed = [wallet_id for (wallet_id,) in cursor.fetchall()]
         if not sealed:
             return found
         after, found = max(sealed), True
+
+
+@contextmanager
+def _sealing() -> Iterator[CursorWrapper]:
+    """One at a time, however long each takes: a seal that came after its day's digest would be missing from it for ever."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0")
+        # In a statement of its own: the next one sees what was sealed while it waited.
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK_KEY])
+        yield cursor

@@ -13,6 +13,7 @@ from wallet.models import DaySeal, Seal, Wallet
 from wallet.services.books import CHECKS, check_books, find_faults
 from wallet.services.seals import first_broken_day, seal_day, seal_days
 from wallet.tests.builders import DOLLAR, adjustment, entry, make_wallet
+from wallet.tests.threads import at_once, errors
 
 pytestmark = pytest.mark.django_db
 
@@ -99,6 +100,30 @@ def test_it_seals_a_long_day_in_stretches(wallet: Wallet, monkeypatch: pytest.Mo
 
     assert list(Seal.objects.order_by("number").values_list("after_seq", "through_seq")) == [(0, 2), (2, 4), (4, 5)]
     assert found() == []
+
+
+def test_it_adds_nothing_to_a_day_that_has_its_digest(wallet: Wallet, other_wallet: Wallet) -> None:
+    """Rows of a day that was sealed may be committed late, and whoever seals late must not make the day's digest wrong for ever."""
+    book(wallet, 2)
+    seal_day(DAY)
+    book(other_wallet, 2)
+
+    days = [seal_day(DAY), seal_day(DAY + timedelta(days=1))]
+
+    assert [day.transfers for day in days] == [2, 2]
+    assert (found(), first_broken_day()) == ([], None)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_it_seals_a_day_whole_however_many_seal_it_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("wallet.services.seals.WALLETS_AT_ONCE", 1)
+    for number in range(6):
+        book(make_wallet(name=f"Customer {number}"), 2)
+
+    outcomes = at_once([lambda: seal_day(DAY)] * 4)
+
+    assert errors(outcomes) == []
+    assert (DaySeal.objects.get().transfers, first_broken_day()) == (12, None)
 
 
 @pytest.mark.parametrize(
