@@ -133,7 +133,13 @@ def test_it_waits_for_a_refund_that_waits_for_its_second_person(office: GivingBa
     closing = continue_closing(ask(office, by=office.felix).pk)
     assert closing.waits_for == "a refund that somebody of finance must look at"
     reject_refund(asked.pk, by=office.felix, reason="All of it goes back")
+    closing = look_again(office, closing)
+    assert (closing.status, closing.amount_micros, office.at_stripe()) == (Status.WAITING, 200 * DOLLAR, []), (
+        "no one gives back so much alone"
+    )
 
+    continue_closing(approve_closing(closing.pk, by=office.frances).pk)
+    office.money_in.work()
     closing = look_again(office, look_again(office, closing))
 
     assert (closing.status, office.at_stripe()) == (Status.DONE, [(20_000, "succeeded")])

@@ -29,8 +29,9 @@ _DECIDED = (
 class Proposal(models.Model):
     """What one person asks for; done at once where it is small, else once a second one has approved it.
 
-    `needs_second_person` is decided under the wallet's lock (services.second_person) and never changes. Whoever decides
-    is never who asked, and only who asked can withdraw: the database holds to both.
+    `needs_second_person` is decided under the wallet's lock (services.second_person) and never taken back; a closing that
+    turns out to give back more than could be seen comes to need one later. Whoever decides is never who asked, and only
+    who asked can withdraw: the database holds to both.
     """
 
     class Status(models.TextChoices):

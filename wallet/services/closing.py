@@ -1,6 +1,7 @@
 """The end of a wallet, step by step: closed, what is under way awaited, promotions lapsed, unspent money sent back. The row is the job.
 
-waiting → ending → refunding → done. Each step is one transaction that may be repeated: whoever is killed is followed by the sweep.
+waiting → ending → refunding → done, and back to waiting where more goes back than was to be seen at first.
+Each step is one transaction that may be repeated: whoever is killed is followed by the sweep.
 """
 
 from collections.abc import Collection
@@ -14,10 +15,10 @@ from django.utils import timezone
 
 from wallet.errors import ActRefused
 from wallet.ledger import lock_wallet
-from wallet.models import OPEN_REFUND_STATUSES, OPEN_STATUSES, Dispute, Hold, RefundRequest, TopUp, Wallet, WalletClosing
+from wallet.models import OPEN_REFUND_STATUSES, OPEN_STATUSES, Hold, RefundRequest, TopUp, Wallet, WalletClosing
 from wallet.services.automatic_payments import switch_off
 from wallet.services.promotions import lapse_promotions
-from wallet.services.refund_requests import make_refund_request
+from wallet.services.refund_requests import make_refund_request, open_disputes
 from wallet.services.second_person import DECISION_FIELDS, agreed, audit, locked_proposal, needs_second_person, sums_of
 from wallet.services.wallets import close_wallet
 from wallet.unspent_queries import unspent_top_ups
@@ -31,6 +32,7 @@ REFUNDED_AT_ONCE = 50
 
 Status = WalletClosing.Status
 _OPEN = (Status.WAITING, Status.ENDING, Status.REFUNDING)
+_STEP_FIELDS = ("status", "waits_for", "next_check_at", "resolved_at", "left_micros")
 
 
 @transaction.atomic
@@ -96,10 +98,10 @@ def _take_step(closing: WalletClosing) -> None:
     if closing.status not in (Status.ENDING, Status.REFUNDING):
         return
     closing.waits_for = _what_is_under_way(wallet)
-    if not closing.waits_for:
+    if not closing.waits_for and not _waits_for_second_person(wallet, closing):
         _go_on(wallet, closing, locked=candidates)
-    closing.next_check_at = None if closing.status == Status.DONE else timezone.now() + LOOK_AGAIN_AFTER
-    closing.save(update_fields=["status", "waits_for", "next_check_at", "resolved_at", "left_micros"])
+    closing.next_check_at = timezone.now() + LOOK_AGAIN_AFTER if closing.status in (Status.ENDING, Status.REFUNDING) else None
+    closing.save(update_fields=[*_STEP_FIELDS, "amount_micros", "needs_second_person"])
 
 
 def _what_is_under_way(wallet: Wallet) -> str:
@@ -112,6 +114,24 @@ def _what_is_under_way(wallet: Wallet) -> str:
     if refunds.filter(status__in=(RefundRequest.Status.WAITING, RefundRequest.Status.MANUAL_REVIEW)).exists():
         return "a refund that somebody of finance must look at"
     return "refunds that are under way" if refunds.exists() else ""
+
+
+def _waits_for_second_person(wallet: Wallet, closing: WalletClosing) -> bool:
+    """Whether more goes back than could be seen when one person asked for it, and more than is theirs alone: then a second one is asked.
+
+    A payment, a call or another refund may have been under way then, and no one may wait for that on purpose.
+    """
+    asked = closing.refund_requests.exclude(status=RefundRequest.Status.FAILED).aggregate(sum=Sum("amount_micros"))["sum"] or 0
+    goes_back_micros = int(asked) + sum(unspent_top_ups(wallet).values())
+    if closing.needs_second_person or goes_back_micros <= closing.amount_micros:
+        return False
+    before, closing.amount_micros = closing.amount_micros, goes_back_micros
+    if not needs_second_person(wallet, amount_micros=goes_back_micros, by=closing.requested_by, apart_from=closing.pk):
+        return False
+    closing.needs_second_person, closing.status = True, Status.WAITING
+    closing.waits_for = "a second person of finance: more goes back than could be seen when it was asked for"
+    audit(wallet, closing, done="grew", before={"amount_micros": before}, after={"status": closing.status})
+    return True
 
 
 def _go_on(wallet: Wallet, closing: WalletClosing, *, locked: Collection[UUID]) -> None:
@@ -133,7 +153,7 @@ def _refundable(wallet: Wallet, closing: WalletClosing) -> dict[UUID, int]:
     """Unspent parts of top-ups that can take money back: not disputed, and less than what Stripe has refused in this closing."""
     failed = closing.refund_requests.filter(status=RefundRequest.Status.FAILED).values("top_up").annotate(least=Min("amount_micros"))
     refused = dict(failed.values_list("top_up", "least"))
-    disputed = set(Dispute.objects.filter(wallet=wallet, closed_at=None).values_list("top_up_id", flat=True))
+    disputed = set(open_disputes().filter(wallet=wallet).values_list("top_up_id", flat=True))
     parts = ((top_up, micros) for top_up, micros in unspent_top_ups(wallet).items() if top_up not in disputed)
     return dict(islice(((top_up, micros) for top_up, micros in parts if micros < refused.get(top_up, micros + 1)), REFUNDED_AT_ONCE))
 

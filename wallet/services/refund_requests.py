@@ -7,6 +7,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from wallet.errors import IdempotencyConflict, PaymentDisputed, RefundTooLarge
@@ -124,8 +125,13 @@ def _let_go(wallet: Wallet, request: RefundRequest) -> None:
 
 def check_not_disputed(top_up: TopUp) -> None:
     """Raises PaymentDisputed while the payer's bank is asking for the money: it would leave twice."""
-    if Dispute.objects.filter(top_up=top_up, closed_at=None).exists():
+    if open_disputes().filter(top_up=top_up).exists():
         raise PaymentDisputed("Its payer has asked the bank for this money back. Answer the dispute at Stripe instead of refunding.")
+
+
+def open_disputes() -> "QuerySet[Dispute]":
+    """Those that may still take money: not ended, or ended in another currency and not booked yet."""
+    return Dispute.objects.filter(Q(closed_at=None) | ~Q(waits_because=""))
 
 
 def _check_amount(wallet: Wallet, top_up: TopUp, *, amount_micros: int, overrides: bool) -> None:

@@ -20,6 +20,7 @@ from wallet.models import Adjustment, PromotionGrant, Proposal, RefundRequest, W
 from wallet.money import format_money, scaled_micros
 from workspaces.models import User
 from workspaces.services.audit import record
+from workspaces.staff import StaffRole, may_act
 
 COUNTED_FOR = timedelta(hours=24)
 UNITS_MAX = 1_000_000
@@ -36,21 +37,22 @@ def alone_up_to_micros(currency: str) -> int:
     return scaled_micros(settings.SECOND_PERSON_ABOVE, currency=currency)
 
 
-def needs_second_person(wallet: Wallet, *, amount_micros: int, by: User) -> bool:
+def needs_second_person(wallet: Wallet, *, amount_micros: int, by: User, apart_from: UUID | None = None) -> bool:
     """Whether this, with all else that the person moved or asked for here lately, is too much for one person.
 
-    The caller holds the wallet's lock.
+    `apart_from` is the proposal whose amount this is now, where it stands already. The caller holds the wallet's lock.
     """
-    return moved_lately_micros(wallet, by=by) + abs(amount_micros) > alone_up_to_micros(wallet.currency)
+    return moved_lately_micros(wallet, by=by, apart_from=apart_from) + abs(amount_micros) > alone_up_to_micros(wallet.currency)
 
 
-def moved_lately_micros(wallet: Wallet, *, by: User) -> int:
+def moved_lately_micros(wallet: Wallet, *, by: User, apart_from: UUID | None = None) -> int:
     """What the person moved or asked for in this wallet within COUNTED_FOR: in and out alike, whoever approved it."""
     # What a closing gives back counts once, with the closing.
     refunds = RefundRequest.objects.filter(closing=None)
     sums = 0
     for rows in (Adjustment.objects.all(), PromotionGrant.objects.all(), WalletClosing.objects.all(), refunds):
         lately = rows.filter(wallet=wallet, requested_by=by, requested_at__gt=Now() - COUNTED_FOR).exclude(status__in=_NOTHING_MOVED)
+        lately = lately.exclude(pk=apart_from)
         sums += int(lately.aggregate(sum=Sum(Abs("amount_micros")))["sum"] or 0)
     return sums
 
@@ -73,7 +75,7 @@ def agreed(proposal: Proposal, *, status: str, by: User, reason: str) -> bool:
     """Whether this person's yes counts: then it is noted on the row, and the caller saves it with what it does, under the wallet's lock.
 
     False where the same person has agreed already: there is nothing left to do.
-    Raises: SecondPersonNeeded for who asked; AlreadyResolved where it was decided otherwise.
+    Raises: SecondPersonNeeded for who asked, and where that person may not act any more; AlreadyResolved where it was decided otherwise.
     """
     if not proposal.is_waiting:
         if proposal.decided_by_id == by.pk and proposal.status not in ("rejected", "withdrawn"):
@@ -81,6 +83,8 @@ def agreed(proposal: Proposal, *, status: str, by: User, reason: str) -> bool:
         raise _too_late(proposal)
     if proposal.requested_by_id == by.pk:
         raise SecondPersonNeeded("You asked for this yourself: somebody else of finance decides.")
+    if not may_act(proposal.requested_by, roles=[StaffRole.FINANCE]):
+        raise SecondPersonNeeded("Who asked for this is of finance no more, so two would not have agreed: reject it, and ask for it anew.")
     _note(proposal, status=status, by=by, reason=reason)
     return True
 

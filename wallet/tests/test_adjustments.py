@@ -211,6 +211,19 @@ def test_it_lets_nobody_approve_or_reject_their_own(office: Office) -> None:
     assert (office.balance, acts()) == (0, ["adjustment.requested"])
 
 
+@pytest.mark.parametrize("change", [{"is_active": False}, {"is_staff": False}])
+def test_it_approves_nothing_of_who_is_of_finance_no_more(office: Office, change: dict[str, bool]) -> None:
+    """Two must have agreed: who was dismissed since is none of them."""
+    asked = office.ask(150)
+    User.objects.filter(pk=office.frances.pk).update(**change)
+
+    with pytest.raises(SecondPersonNeeded, match="of finance no more"):
+        approve_adjustment(asked.pk, by=office.felix)
+
+    assert reject(Adjustment, asked.pk, by=office.felix, reason="They left.").status == Status.REJECTED
+    assert office.balance == 0
+
+
 def test_it_is_held_to_that_by_the_database(office: Office) -> None:
     asked, now = office.ask(150), timezone.now()
     rows = Adjustment.objects.filter(pk=asked.pk)
