@@ -24,6 +24,7 @@ _PLACES = (
     ("Kept-aside events", "admin:console_kept", "alert"),
     ("Prices", "admin:console_prices", "adjust"),
     ("What if", "admin:console_what_if", "flask"),
+    ("Exports", "admin:console_exports", "download"),
     ("Reconciliation", "admin:console_reconciliation", "shield"),
     ("Operations", "admin:console_operations", "clock"),
     ("Audit log", "admin:workspaces_auditentry_changelist", "users"),

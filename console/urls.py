@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.urls import URLPattern, path
 
-from console.views import kept, operations, prices, reconciliation, wallets, what_if
+from console.views import exports, kept, operations, prices, reconciliation, wallets, what_if
 from workspaces.staff import EVERY_ROLE, StaffRole, staff_required
 
 if TYPE_CHECKING:
@@ -38,6 +38,10 @@ def console_urls(site: "ConsoleSite") -> list[URLPattern]:
         page("prices/<int:card_id>/export.csv", prices.export_sheet, "price_export"),
         page("prices/<int:card_id>/import", prices.import_sheet, "price_import", PRICING),
         page("prices/<int:card_id>/publish", prices.publish, "price_publish", PRICING),
+        page("exports/", exports.show_exports, "exports"),
+        page("exports/rows", exports.prepare_rows, "export_rows", *exports.READERS),
+        page("exports/journal", exports.prepare_journal, "export_journal", FINANCE),
+        page("exports/<uuid:export_id>.csv", exports.export_file, "export_file", *exports.READERS),
         page("what-if/", what_if.show_what_if, "what_if"),
         page("operations/", operations.show_operations, "operations"),
         page("operations/charging", operations.switch_charging, "charging", FINANCE),

@@ -2,6 +2,7 @@
 
 from itertools import product
 from typing import Any
+from uuid import UUID
 
 import pytest
 from django.apps import apps
@@ -27,6 +28,9 @@ ACTS = {
     "console_kept_discard": {StaffRole.FINANCE, StaffRole.PRICING},
     "console_price_import": {StaffRole.PRICING},
     "console_price_publish": {StaffRole.PRICING},
+    "console_export_rows": {StaffRole.SUPPORT, StaffRole.FINANCE},
+    "console_export_journal": {StaffRole.FINANCE},
+    "console_export_file": {StaffRole.SUPPORT, StaffRole.FINANCE},
 }
 """Whatever else there is may be read by every role."""
 PATTERNS = {str(pattern.name): pattern for pattern in console_urls(admin.site)}  # type: ignore[arg-type]  # the default site is ours
@@ -35,7 +39,7 @@ TABLES = [model for model in admin.site._registry if model._meta.app_label in ("
 
 def address_of(name: str) -> str:
     """With something in each place: who may not open it never learns whether it is there."""
-    given: dict[str, Any] = {"code": "unknown_meter"}
+    given: dict[str, Any] = {"code": "unknown_meter", "export_id": UUID(int=1)}
     names = PATTERNS[name].pattern.converters
     return reverse(f"admin:{name}", kwargs={key: given.get(key, 1) for key in names})
 
