@@ -23,7 +23,8 @@ from wallet.unspent_queries import unspent_top_ups
 
 TOP_UPS_LISTED_MAX = 200
 _FREEZING = (
-    "Nothing new starts and no card is charged until it is opened again. Calls that run may finish. The customer is told to write to you."
+    "Nothing new starts and no saved card is charged until it is opened again. Calls that run may finish, and open payment links can "
+    "still be paid. The customer is told to write to you."
 )
 _CLOSING = (
     "No money comes in any more and nothing starts. Once what runs has ended, given credit lapses and unspent money goes back to the "

@@ -21,6 +21,7 @@ from wallet.errors import (
     IdempotencyConflict,
     OutcomeUnknown,
     WalletClosed,
+    WalletFrozen,
 )
 from wallet.ledger import lock_wallet
 from wallet.models import AutomaticPayments, Card, Origin, TopUp, Wallet
@@ -53,15 +54,18 @@ def request_top_up(wallet: Wallet, *, amount_micros: int, card: Card, request_id
     """The committed row of a top-up on a saved card; `charge_top_up` sends it.
 
     Idempotent by: `request_id`, in its wallet. Locks: wallet.
-    Raises: AmountOutOfRange, InexactAmount, CardUnusable, WalletClosed; IdempotencyConflict where the request asked for
+    Raises: AmountOutOfRange, InexactAmount, CardUnusable, WalletClosed, WalletFrozen; IdempotencyConflict where the request asked for
     another amount or card before.
     """
     check_top_up_amount(amount_micros, currency=wallet.currency)
     with transaction.atomic():
-        if lock_wallet(wallet.pk).closed_at is not None:
+        locked = lock_wallet(wallet.pk)
+        if locked.closed_at is not None:
             raise WalletClosed("This workspace was closed, so its wallet takes no more money.")
         standing = TopUp.objects.filter(wallet=wallet, request_id=request_id).first()
         if standing is None:
+            if locked.frozen_at is not None:
+                raise WalletFrozen("This wallet is frozen: no card is charged. Write to us to have it opened again.")
             _check_card(wallet, card)
             record("top_up.requested", workspace=wallet.pk, target=card.label, after={"amount_micros": amount_micros})
             return TopUp.objects.create(

@@ -9,10 +9,12 @@ from django.utils import timezone
 
 from wallet.errors import ActRefused, WalletClosed, WalletFrozen
 from wallet.models import AutomaticPayments, Wallet, WalletFreeze
+from wallet.services.cards import save_card
 from wallet.services.freezing import freeze_wallet, open_freeze, unfreeze_wallet
 from wallet.services.holds import place_hold, release_hold
+from wallet.services.top_ups import request_top_up
 from wallet.services.wallets import close_wallet
-from wallet.tests.builders import DOLLAR, make_wallet, paid_top_up
+from wallet.tests.builders import DOLLAR, card_details, make_wallet, paid_top_up
 from wallet.tests.staff import new_form, staff, staff_acts
 from wallet.tests.threads import at_once, errors
 from workspaces.models import User
@@ -45,6 +47,17 @@ def test_it_stops_what_is_new_and_lets_finish_what_runs(wallet: Wallet, frances:
     with pytest.raises(WalletFrozen):
         hold(wallet)
     release_hold(running)
+
+
+def test_it_charges_no_card_that_its_holder_asks_to_be_charged(wallet: Wallet, frances: User) -> None:
+    card = save_card(wallet.pk, card_details(), connected_by=None)
+    before = request_top_up(wallet, amount_micros=20 * DOLLAR, card=card, request_id="before", requested_by=None)
+    freeze(wallet, frances)
+
+    with pytest.raises(WalletFrozen):
+        request_top_up(wallet, amount_micros=20 * DOLLAR, card=card, request_id="after", requested_by=None)
+    # The same form again is answered by what came of it.
+    assert request_top_up(wallet, amount_micros=20 * DOLLAR, card=card, request_id="before", requested_by=None) == before
 
 
 def test_it_is_opened_again(wallet: Wallet, frances: User) -> None:
