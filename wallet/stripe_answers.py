@@ -119,6 +119,7 @@ def read_movement(row: Json) -> Movement:
     kind = source.get("object", "")
     is_of_payment = kind in ("charge", "refund", "dispute")
     sign = -1 if row["amount"] < 0 else 1
+    amount_micros = _micros(source["amount"], source["currency"]) if is_of_payment else None
     return Movement(
         id=row["id"],
         type=row["type"],
@@ -126,7 +127,7 @@ def read_movement(row: Json) -> Movement:
         source_id=_id_of(row["source"]),
         payment_id=_id_of(source.get("payment_intent")),
         customer_id=_id_of(source.get("customer")),
-        amount_micros=sign * (_micros(source["amount"], source["currency"]) or 0) if is_of_payment else None,
+        amount_micros=None if amount_micros is None else sign * amount_micros,
         currency=source["currency"] if is_of_payment else row["currency"],
         fee_minor=row["fee"],
         net_minor=row["net"],

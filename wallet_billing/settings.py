@@ -152,7 +152,7 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     # At a time of day, not after so many hours: a beat that is started anew every day would never come to it.
     "tell-of-expiring-cards": {"task": "wallet.tasks.tell_of_expiring_cards", "schedule": crontab(hour="8", minute="0")},
     "seal-days": {"task": "wallet.tasks.seal_days", "schedule": 3600.0},
-    "reconcile-last-month": {"task": "wallet.tasks.reconcile_last_month", "schedule": 24 * 3600.0},
+    "reconcile-last-month": {"task": "wallet.tasks.reconcile_last_month", "schedule": crontab(hour="3", minute="20")},
 }
 
 # ---------------------------------------------------------------- Stripe

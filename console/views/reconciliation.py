@@ -13,7 +13,7 @@ from console.acts import RUN_GIVEN_UP_AFTER, RunUnderWay, request_run
 from console.forms import ExplanationForm
 from console.rendering import console_page
 from wallet.models import Discrepancy, ReconciliationRun
-from wallet.services.nightly import doing_of, explain_discrepancy
+from wallet.services.nightly import doing_of, explain_discrepancy, is_cut_off
 from workspaces.models import User
 
 OPEN_SHOWN = 200
@@ -25,7 +25,7 @@ EXPLAINED_SHOWN = 20
 def show_reconciliation(request: HttpRequest) -> HttpResponse:
     """Books balance as of …, or what does not. While a run is under way the page asks again by itself."""
     under_way = figures.run_under_way()
-    is_alive = under_way is not None and under_way.started_at > timezone.now() - RUN_GIVEN_UP_AFTER
+    is_alive = under_way is not None and under_way.started_at > timezone.now() - RUN_GIVEN_UP_AFTER and not is_cut_off(under_way)
     return console_page(
         request,
         "_reconciliation_state.html" if request.htmx else "reconciliation.html",  # type: ignore[attr-defined]  # django-htmx

@@ -2,6 +2,7 @@
 
 import io
 from datetime import timedelta
+from itertools import chain
 from typing import Any
 
 import pytest
@@ -12,15 +13,23 @@ from django.utils import timezone
 from stripe_sandbox.testing import RunningSandbox
 from tests.payments import DOLLAR, Alerts, MoneyIn
 from wallet import stripe_gateway
-from wallet.models import Discrepancy, ReconciliationRun, StripeMovement, TopUp
-from wallet.services import stripe_balance
-from wallet.services.nightly import explain_discrepancy, reconcile
+from wallet.models import Discrepancy, ReconciliationRun, Refund, StripeMovement, TopUp
+from wallet.services import reconciliation, stripe_balance
+from wallet.services.nightly import explain_discrepancy, is_cut_off, reconcile
 from wallet.services.reconciliation import Found
 from wallet.services.top_ups import charge_top_up
 from wallet.services.wallets import stripe_customer
+from wallet.stripe_answers import read_movement
 from workspaces.models import AuditEntry
 
 Kind = Discrepancy.Kind
+DOUBLED_CREDIT = """
+INSERT INTO wallet_transfer (wallet_id, seq, debit, credit, amount_micros, promotion_micros, balance_after_micros, kind, reference,
+    description, happened_at, posted_at, idempotency_key)
+SELECT wallet_id, 2, debit, credit, amount_micros, promotion_micros, 2 * balance_after_micros, kind, reference,
+    description, happened_at, posted_at, 'again'
+FROM wallet_transfer
+"""
 
 
 @pytest.fixture
@@ -113,6 +122,7 @@ def test_it_names_a_credit_without_a_payment(paid: MoneyIn, monkeypatch: pytest.
             "UPDATE wallet_transfer SET idempotency_key = 'x'",
             "UPDATE wallet_transfer SET idempotency_key = 'top-up:' || reference",
         ),
+        (Kind.BOOKS, DOUBLED_CREDIT, "DELETE FROM wallet_transfer WHERE seq = 2"),
         (Kind.BOOKS, "UPDATE wallet_transfer SET balance_after_micros = 1", "UPDATE wallet_transfer SET balance_after_micros = 20000000"),
     ],
 )
@@ -143,7 +153,7 @@ def test_it_names_a_row_that_is_gone(paid: MoneyIn, owner_connection: Any) -> No
 def test_it_names_a_refund_that_the_ledger_does_not_have(paid: MoneyIn, sandbox: RunningSandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     refund = sandbox.refund(str(TopUp.objects.get().payment_intent_id), amount=500)
     with monkeypatch.context() as patched:
-        patched.setattr("wallet.services.nightly.reconcile_since", lambda look_back: Found())
+        patched.setattr("wallet.services.nightly.reconcile_since", lambda look_back, tell: Found())
         reconcile()
     assert listed() == [(Kind.NOT_TAKEN, refund["id"])]
 
@@ -164,6 +174,69 @@ def test_it_keeps_what_was_explained_explained(paid: MoneyIn, monkeypatch: pytes
         explain_discrepancy(Discrepancy.objects.get(), by=paid.alice, explanation=" ")
 
 
+def test_it_asks_again_where_what_was_explained_became_another(paid: MoneyIn, owner_connection: Any) -> None:
+    tamper(owner_connection, "UPDATE wallet_transfer SET amount_micros = 21000000")
+    reconcile()
+    for found in Discrepancy.objects.filter(closed_at=None):
+        explain_discrepancy(found, by=paid.alice, explanation="A cent too much.")
+    assert reconcile().discrepancies == 0
+
+    tamper(owner_connection, "UPDATE wallet_transfer SET amount_micros = 90000000")
+
+    reconcile()
+    assert Kind.AMOUNT in {kind for kind, _ in listed()}
+    assert Discrepancy.objects.get(kind=Kind.AMOUNT).explanation == ""
+    mend(owner_connection, "UPDATE wallet_transfer SET amount_micros = 20000000")
+
+
+def test_it_lists_each_of_several_faults_of_one_book(paid: MoneyIn) -> None:
+    """Both are found by one check and name no row: what is said of the one must not hide the other."""
+    given = {"wallet": paid.wallet, "origin": "manual", "amount_micros": DOLLAR, "status": "succeeded", "resolved_at": timezone.now()}
+    uncredited = [TopUp.objects.create(**given, request_id=name, payment_intent_id=name, receipt_number=name) for name in ("a", "b")]
+    reconcile()
+    books = Discrepancy.objects.filter(kind=Kind.BOOKS, closed_at=None)
+    assert {str(top_up.pk) for top_up in uncredited} == {found.reference.rpartition(":")[2] for found in books}
+
+    explain_discrepancy(books.order_by("pk")[0], by=paid.alice, explanation="Known.")
+    reconcile()
+
+    assert books.all().count() == 1
+    TopUp.objects.filter(pk__in=[top_up.pk for top_up in uncredited]).delete()
+
+
+def test_it_does_not_close_what_another_run_has_found_meanwhile(paid: MoneyIn) -> None:
+    run = ReconciliationRun.objects.create(since=timezone.now() - timedelta(days=35))
+    Discrepancy.objects.create(kind=Kind.UNKNOWN_PAYMENT, reference="pi_new", words="New.", happened_at=timezone.now())
+
+    assert reconcile(run=run).discrepancies == 1
+    assert reconcile().discrepancies == 0
+
+
+def test_it_names_payments_in_a_currency_that_no_wallet_has(paid: MoneyIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another business in the same account at Stripe must not keep the books from being compared."""
+    charge = {"object": "charge", "id": "py_1", "payment_intent": "pi_baht", "customer": None, "amount": 70_000, "currency": "thb"}
+    row = {"id": "txn_1", "type": "charge", "amount": 2_000, "fee": 90, "net": 1_910, "currency": "usd", "created": 1_767_225_600}
+    others = stripe_gateway.movements_since
+    monkeypatch.setattr(stripe_gateway, "movements_since", lambda since: chain(others(since), [read_movement({**row, "source": charge})]))
+
+    reconcile()
+
+    assert listed() == [(Kind.UNKNOWN_PAYMENT, "pi_baht")]
+    assert Discrepancy.objects.get().words == "Stripe has a payment of an amount in THB that no top-up asked for."
+
+
+def test_it_names_a_refund_of_another_amount(paid: MoneyIn, sandbox: RunningSandbox) -> None:
+    refund = sandbox.refund(str(TopUp.objects.get().payment_intent_id), amount=500)
+    reconcile()
+    Refund.objects.update(amount_micros=4 * DOLLAR)
+
+    reconcile()
+
+    found = Discrepancy.objects.get(kind=Kind.AMOUNT, reference=refund["id"])
+    assert found.words == f"Stripe refunded $5.00 by {refund['id']}, and the ledger has $4.0000 for it."
+    Refund.objects.update(amount_micros=5 * DOLLAR)
+
+
 def test_it_does_not_close_what_it_did_not_look_at(paid: MoneyIn) -> None:
     Discrepancy.objects.create(kind=Kind.UNKNOWN_PAYMENT, reference="pi_old", words="Old.", happened_at=timezone.now() - timedelta(days=90))
 
@@ -178,6 +251,20 @@ def told(*arguments: str) -> str:
 
 def test_it_exits_zero_with_one_line(paid: MoneyIn) -> None:
     assert told().startswith("books match Stripe: 1 movements since")
+
+
+def test_it_says_how_far_it_is(paid: MoneyIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reconciliation, "TOLD_EVERY", 1)
+    err = io.StringIO()
+
+    call_command("reconcile", "--progress", stdout=io.StringIO(), stderr=err)
+
+    for words in (
+        "asking Stripe for payments: 1 so far",
+        "comparing Stripe's balance with the ledger: 1 so far",
+        "checking the books: 100 %",
+    ):
+        assert words in err.getvalue()
 
 
 def test_it_exits_one_with_what_to_do(paid: MoneyIn, owner_connection: Any) -> None:
@@ -204,6 +291,7 @@ def test_it_exits_two_where_stripe_is_away(paid: MoneyIn, monkeypatch: pytest.Mo
 
     assert failure.value.returncode == 2
     assert ReconciliationRun.objects.get().finished_at is None
+    assert is_cut_off(ReconciliationRun.objects.get()), "so nobody has to wait for it before another is run"
 
 
 @pytest.mark.parametrize("days", ["0", "-1", "401"])

@@ -206,12 +206,16 @@ def installed_checks() -> list[Check]:
 
 @dataclass(frozen=True)
 class Fault:
-    """Something that does not hold, in words: what is, and what should be. Without a wallet it is about all of them."""
+    """Something that does not hold, in words: what is, and what should be. Without a wallet it is about all of them.
+
+    `about` tells it from other faults of the same check in the same place, and stays the same while the amounts change.
+    """
 
     check: str
     wallet: str | None
     seq: int | None
     words: str
+    about: str = ""
 
     def __str__(self) -> str:
         where = f"Wallet {self.wallet}" if self.wallet else "The whole"
@@ -284,6 +288,13 @@ def find_faults(checks: Sequence[Check], *, wallets: WalletRange = ALL_WALLETS, 
     return [fault for check in checks for fault in _worded(check, _rows(check.statement, wallets, limit=limit))]
 
 
+_NAMES = (
+    *("id", "stripe_refund_id", "stripe_dispute_id", "promotion_id", "number", "reference", "idempotency_key"),
+    *("source", "event_id", "meter_id", "day", "month", "scope", "value"),
+)
+"""Columns that say which row of another table a fault is about."""
+
+
 def _rows(statement: str, wallets: WalletRange, *, limit: int) -> list[dict[str, Any]]:
     with connection.cursor() as cursor:
         cursor.execute(statement, {"after": wallets.after, "up_to": wallets.up_to, "limit": limit, "accounts": Account.values})
@@ -297,7 +308,8 @@ def _worded(check: Check, rows: list[dict[str, Any]]) -> Iterator[Fault]:
         wallet = wallets.get(row["wallet_id"])
         name = wallet.workspace.public_id if wallet else f"with the key {row['wallet_id']}"
         facts = {column: _written(column, value, wallet=wallet) for column, value in row.items()}
-        yield Fault(check.name, name, row["seq"], check.words[row["fault"]].format(**facts))
+        about = ":".join([row["fault"], *(str(row[column]) for column in _NAMES if row.get(column) is not None)])
+        yield Fault(check.name, name, row["seq"], check.words[row["fault"]].format(**facts), about)
 
 
 def _written(column: str, value: Any, *, wallet: Wallet | None) -> str:
@@ -359,4 +371,6 @@ def _out_of_balance(outcome: Outcome) -> Iterator[Fault]:
         net_micros = sum(net for (of, _), net in outcome.accounts.items() if of == currency)
         if net_micros:
             found = format_exact(net_micros, currency=currency)
-            yield Fault("accounts", None, None, f"of all accounts in {currency.upper()} adds up to {found}, and should add up to nothing")
+            yield Fault(
+                "accounts", None, None, f"of all accounts in {currency.upper()} adds up to {found}, and should add up to nothing", currency
+            )

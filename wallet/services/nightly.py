@@ -3,28 +3,28 @@
 Runs on demand as well (manage.py reconcile). Not inside a transaction: it asks Stripe for minutes.
 """
 
-from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.core.cache import cache
 from django.db import transaction
+from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
 from wallet import stripe_gateway
 from wallet.alerts import alert
+from wallet.errors import GatewayError
 from wallet.models import Discrepancy, ReconciliationRun
 from wallet.services.books import FAULTS_MAX, Fault, check_books, installed_checks
-from wallet.services.reconciliation import LOOK_BACK_FAR, reconcile_since
+from wallet.services.reconciliation import LOOK_BACK_FAR, Tell, reconcile_since, told
 from wallet.services.stripe_balance import Comparison, Unmatched
 from workspaces.models import User
 from workspaces.services.audit import record
 
-Tell = Callable[[str], None]
-"""Told what is being done now, in words."""
-
 REASON_CHARACTERS_MAX = 500
+REFERENCE_CHARACTERS_MAX = 255
 PROGRESS_KEPT_SECONDS = 3600
+CUT_OFF = "cut off: Stripe gave no answer"
 
 
 def reconcile(
@@ -36,19 +36,28 @@ def reconcile(
     """
     now = timezone.now()
     run = run or ReconciliationRun.objects.create(since=now - look_back)
-    tell = _also_for_its_page(run, tell)
+    try:
+        found = _compare(run, look_back, now=now, tell=_also_for_its_page(run, tell))
+    except GatewayError:
+        cache.set(_progress_key(run), CUT_OFF, PROGRESS_KEPT_SECONDS)
+        raise
+    return _finish(run, found)
+
+
+def _compare(run: ReconciliationRun, look_back: timedelta, *, now: datetime, tell: Tell) -> list[Unmatched]:
+    """Everything that does not match, and on the run how much was looked at."""
     tell("asking Stripe for payments, refunds and disputes")
-    run.payments = reconcile_since(look_back).payments
+    run.payments = reconcile_since(look_back, tell=tell).payments
     tell("comparing Stripe's balance with the ledger")
     comparison = Comparison(now=now)
-    found = [*comparison.unmatched(stripe_gateway.movements_since(run.since)), *comparison.missing(since=run.since)]
+    movements = told(stripe_gateway.movements_since(run.since), "comparing Stripe's balance with the ledger", tell)
+    found = [*comparison.unmatched(movements), *comparison.missing(since=run.since)]
     run.movements = comparison.movements
     outcome = check_books(
         installed_checks(), faults_max=FAULTS_MAX, progress=lambda done, total: tell(f"checking the books: {_share(done, total)}")
     )
     run.transfers = outcome.transfers
-    found += [_as_unmatched(fault) for fault in outcome.faults]
-    return _finish(run, found)
+    return found + [_as_unmatched(fault) for fault in outcome.faults]
 
 
 def run_requested(run_id: int) -> None:
@@ -61,6 +70,11 @@ def run_requested(run_id: int) -> None:
 def doing_of(run: ReconciliationRun) -> str:
     """What a run is at, in words; empty where it is not known."""
     return str(cache.get(_progress_key(run), ""))
+
+
+def is_cut_off(run: ReconciliationRun) -> bool:
+    """Whether it has ended without an outcome, as Stripe gave no answer: another may begin."""
+    return doing_of(run) == CUT_OFF
 
 
 def _also_for_its_page(run: ReconciliationRun, tell: Tell) -> Tell:
@@ -78,7 +92,10 @@ def _progress_key(run: ReconciliationRun) -> str:
 
 
 def explain_discrepancy(discrepancy: Discrepancy, *, by: User, explanation: str) -> Discrepancy:
-    """A person has looked, and says why it is as it is: it is not listed any more. Raises: ValueError without a reason."""
+    """A person has looked, and says why it is as it is: it is not listed any more, unless it is found to be another than they saw.
+
+    Raises: ValueError without a reason.
+    """
     if not 0 < len(explanation.strip()) <= REASON_CHARACTERS_MAX:
         raise ValueError(f"Say in 1 to {REASON_CHARACTERS_MAX} characters why this is as it should be.")
     with transaction.atomic():
@@ -98,8 +115,10 @@ def explain_discrepancy(discrepancy: Discrepancy, *, by: User, explanation: str)
 
 @transaction.atomic
 def _finish(run: ReconciliationRun, found: list[Unmatched]) -> ReconciliationRun:
-    seen = [_list(unmatched) for unmatched in found]
-    gone = Discrepancy.objects.filter(closed_at=None).exclude(pk__in=seen)
+    # Always in one order, so that two runs that end together never wait for each other in a circle.
+    seen = [_list(unmatched) for unmatched in sorted(found, key=lambda unmatched: (unmatched.kind, unmatched.reference))]
+    # What another run has found since this one began stays: this one may have looked before it was so.
+    gone = Discrepancy.objects.filter(closed_at=None, last_seen_at__lt=run.started_at).exclude(pk__in=seen)
     # What is older than this run looked may be there still: only a person can close it.
     (gone.filter(happened_at__gte=run.since) | gone.filter(happened_at=None)).update(closed_at=Now())
     run.discrepancies = Discrepancy.objects.filter(closed_at=None).count()
@@ -111,7 +130,7 @@ def _finish(run: ReconciliationRun, found: list[Unmatched]) -> ReconciliationRun
 
 
 def _list(unmatched: Unmatched) -> int:
-    """The row of it; one that was explained stays explained, one that had gone by itself is back."""
+    """The row of it; one that was explained stays explained as long as it is the same, one that had gone by itself is back."""
     row, is_new = Discrepancy.objects.get_or_create(
         kind=unmatched.kind,
         reference=unmatched.reference,
@@ -125,13 +144,17 @@ def _list(unmatched: Unmatched) -> int:
     )
     if not is_new:
         listed = Discrepancy.objects.filter(pk=row.pk)
-        listed.update(last_seen_at=Now(), words=unmatched.words)
-        listed.filter(explained_by=None).update(closed_at=None)
+        # What was explained was what its words said then.
+        again = listed.filter(Q(explained_by=None) | ~Q(words=unmatched.words))
+        again.update(closed_at=None, explained_by=None, explanation="")
+        listed.update(last_seen_at=Now(), words=unmatched.words, amount_micros=unmatched.amount_micros)
     return row.pk
 
 
 def _as_unmatched(fault: Fault) -> Unmatched:
-    return Unmatched(kind=Discrepancy.Kind.BOOKS, reference=f"{fault.check}:{fault.wallet or 'all'}:{fault.seq or 0}", words=str(fault))
+    where = f"{fault.check}:{fault.wallet or 'all'}:{fault.seq or 0}"
+    # One check may find several things wrong with one book: what each is about tells them apart.
+    return Unmatched(kind=Discrepancy.Kind.BOOKS, reference=f"{where}:{fault.about}"[:REFERENCE_CHARACTERS_MAX], words=str(fault))
 
 
 def _share(done: int, total: int) -> str:

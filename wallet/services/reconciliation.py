@@ -1,9 +1,10 @@
 """Finds what webhooks never told: Stripe's recent payments, refunds and disputes against our rows (faults: A9, B25)."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import TypeVar
 
 import structlog
 from django.utils import timezone
@@ -26,7 +27,12 @@ LOOK_BACK_FAR = timedelta(days=35)
 ADOPT_AFTER = timedelta(minutes=10)
 FOLLOW_UP_MAX = 200
 """Open refunds, and open disputes, that one run asks after, each by itself."""
+TOLD_EVERY = 100
 _OPEN_REFUNDS = ("pending", "requires_action")
+
+Tell = Callable[[str], None]
+"""Told what is being done now, in words."""
+Item = TypeVar("Item")
 
 
 @dataclass
@@ -41,24 +47,32 @@ class Found:
     refused: int = 0
 
 
-def reconcile_since(look_back: timedelta = LOOK_BACK) -> Found:
+def reconcile_since(look_back: timedelta = LOOK_BACK, *, tell: Tell = lambda words: None) -> Found:
     """Bring our books into step with everything that happened at Stripe since then. Not inside a transaction.
 
     Safe to run at any time and twice: each effect has its ledger key. Raises: GatewayError.
     """
     since, found = timezone.now() - look_back, Found()
-    for payment in stripe_gateway.payments_since(since):
+    for payment in told(stripe_gateway.payments_since(since), "asking Stripe for payments", tell):
         with _refusal_noted(payment.id, found):
             _reconcile_payment(payment, found)
-    for refund in stripe_gateway.refunds_since(since):
+    for refund in told(stripe_gateway.refunds_since(since), "asking Stripe for refunds", tell):
         with _refusal_noted(refund.id, found):
             _reconcile_refund(refund, found)
-    for dispute in stripe_gateway.disputes_since(since):
+    for dispute in told(stripe_gateway.disputes_since(since), "asking Stripe for disputes", tell):
         with _refusal_noted(dispute.id, found):
             _reconcile_dispute(dispute, found)
     _follow_up(found)
     logger.info("reconciled", **vars(found))
     return found
+
+
+def told(items: Iterator[Item], words: str, tell: Tell) -> Iterator[Item]:
+    """The items, telling now and then how many there were so far."""
+    for number, item in enumerate(items, start=1):
+        if number % TOLD_EVERY == 0:
+            tell(f"{words}: {number:,} so far")
+        yield item
 
 
 @contextmanager

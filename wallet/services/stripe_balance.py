@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from itertools import islice
 
 from wallet.models import Discrepancy, Dispute, Refund, StripeMovement, TopUp, Transfer, Wallet
-from wallet.money import format_money
+from wallet.money import CURRENCIES, format_exact, format_money
 from wallet.services.settlement import top_up_key
 from wallet.stripe_objects import Movement
 
@@ -90,7 +90,7 @@ class _Known:
         posted = Transfer.objects.filter(wallet_id__in=wallets, idempotency_key__in=keys)
         self.credits = {transfer.idempotency_key: transfer.amount_micros for transfer in posted}
         sources = {movement.source_id for movement in batch}
-        self.refunds = set(Refund.objects.filter(stripe_refund_id__in=sources).values_list("stripe_refund_id", flat=True))
+        self.refunds = dict(Refund.objects.filter(stripe_refund_id__in=sources).values_list("stripe_refund_id", "amount_micros"))
         self.disputes = set(Dispute.objects.filter(stripe_dispute_id__in=sources).values_list("stripe_dispute_id", flat=True))
         customers = {movement.customer_id for movement in batch if movement.customer_id}
         self.wallets = dict(Wallet.objects.filter(stripe_customer_id__in=customers).values_list("stripe_customer_id", "pk"))
@@ -104,8 +104,9 @@ class _Known:
         top_up = self.top_ups.get(movement.payment_id)
         if movement.source_kind == "charge":
             return self._judge_charge(movement, top_up)
-        kept = self.refunds if movement.source_kind == "refund" else self.disputes
-        if top_up is None or movement.source_id in kept:
+        if movement.source_id in self.refunds:
+            return self._judge_refund(movement, kept_micros=self.refunds[movement.source_id])
+        if top_up is None or movement.source_id in self.disputes:
             return None
         return self._told(
             Kind.NOT_TAKEN, movement, f"Stripe has the {movement.source_kind} {movement.source_id} of {top_up.receipt_number}; we have not."
@@ -122,6 +123,15 @@ class _Known:
             words = f"Stripe has {paid}, and {top_up.receipt_number} credited {_money(credited, movement.currency)}."
             return self._told(Kind.AMOUNT, movement, words)
         return None
+
+    def _judge_refund(self, movement: Movement, *, kept_micros: int) -> Unmatched | None:
+        # The sign is that of the movement: a refund that fails comes back by another one.
+        if movement.amount_micros is not None and abs(movement.amount_micros) == kept_micros:
+            return None
+        moved = None if movement.amount_micros is None else abs(movement.amount_micros)
+        kept = format_exact(kept_micros, currency=movement.currency) if movement.currency in CURRENCIES else f"{kept_micros} micros"
+        words = f"Stripe refunded {_money(moved, movement.currency)} by {movement.source_id}, and the ledger has {kept} for it."
+        return self._told(Kind.AMOUNT, movement, words)
 
     def _told(self, kind: Discrepancy.Kind, movement: Movement, words: str) -> Unmatched:
         return Unmatched(
