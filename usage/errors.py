@@ -14,6 +14,7 @@ UsageError
     ├── RateBackdated             would change what a moment that has passed has cost
     ├── RateOverlaps              another rate begins at that very moment
     ├── RateEnded                 a rate that is over cannot be ended again
+    ├── PricesChanged             not what they were when somebody agreed to change them
     └── PriceSheetInvalid         lines of a price list that cannot be read
 
 `code` is stable and goes to API clients and logs; `str(error)` is a sentence for the person.
@@ -166,6 +167,15 @@ class RateOverlaps(PriceRefusal):
         self.meter = meter
         self.prefix = prefix
         self.at = at
+
+
+class PricesChanged(PriceRefusal):
+    """The prices are not what they were when somebody agreed to change them."""
+
+    code = "prices_changed"
+
+    def __init__(self) -> None:
+        super().__init__("The prices have changed since you looked.")
 
 
 class RateEnded(PriceRefusal):

@@ -1,9 +1,7 @@
 """Price lists: read, exported, and published after a look at what would change."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from datetime import datetime
-from hashlib import sha256
 
 from django.contrib import messages
 from django.db.models import Count, Q
@@ -14,7 +12,7 @@ from django.views.decorators.http import require_POST
 
 from console.forms import PublishForm, SheetForm
 from console.rendering import console_page
-from usage.errors import PriceRefusal, PriceSheetInvalid
+from usage.errors import PriceRefusal, PricesChanged, PriceSheetInvalid
 from usage.models import Rate, RateCard
 from usage.services.price_sheets import SheetDiff, compare_sheet, publish_sheet, read_sheet, sheet_lines
 from usage.services.prices import Terms
@@ -71,7 +69,7 @@ def import_sheet(request: HttpRequest, card_id: int) -> HttpResponse:
     except PriceSheetInvalid as error:
         return _card_page(request, card, form, faults=error.faults, status=422)
     diff = compare_sheet(card, terms, at=given["valid_from"] or timezone.now())
-    publishing = PublishForm(initial={**given, "seen": _digest(diff)})
+    publishing = PublishForm(initial={**given, "seen": diff.digest})
     return _diff_page(request, card, terms, diff, publishing, valid_from=given["valid_from"], ends_others=given["ends_others"])
 
 
@@ -113,25 +111,22 @@ def publish(request: HttpRequest, card_id: int) -> HttpResponse:
     try:
         terms = read_sheet(given["sheet"])
         diff = compare_sheet(card, terms, at=given["valid_from"] or timezone.now())
-        is_as_seen = _digest(diff) == given["seen"]
-        if not form.errors and is_as_seen:
-            publish_sheet(card, terms, valid_from=given["valid_from"], ends_others=given["ends_others"], reason=given["reason"])
+        if not form.errors:
+            starts, ends_others, reason = given["valid_from"], given["ends_others"], given["reason"]
+            diff = publish_sheet(card, terms, valid_from=starts, ends_others=ends_others, reason=reason, seen=given["seen"])
             messages.success(request, f"{len(diff.changed)} changed, {len(diff.added)} new. They stand in the audit log.")
             return redirect("admin:console_price_card", card.pk)
     except PriceSheetInvalid as error:
         return _card_page(request, card, SheetForm(request.POST), faults=error.faults, status=422)
+    except PricesChanged:
+        diff = compare_sheet(card, terms, at=given["valid_from"] or timezone.now())
     except PriceRefusal as error:
         messages.error(request, str(error))
         return redirect("admin:console_price_card", card.pk)
-    if not is_as_seen:
+    if diff.digest != given["seen"]:
         messages.warning(request, "The prices have changed since you looked. This is what the list would do now.")
-        form = PublishForm(initial={**given, "seen": _digest(diff)})
+        form = PublishForm(initial={**given, "seen": diff.digest})
     return _diff_page(request, card, terms, diff, form, valid_from=given["valid_from"], ends_others=given["ends_others"], status=422)
-
-
-def _digest(diff: SheetDiff) -> str:
-    """Tells one comparison from another."""
-    return sha256(repr(asdict(diff)).encode()).hexdigest()
 
 
 def _found(card_id: int) -> RateCard:

@@ -5,19 +5,19 @@ Reading and comparing change nothing: that is the dry run. What a rate may be is
 
 import csv
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
+from hashlib import sha256
 from io import StringIO
 
 from django.db import transaction
 from django.db.models import Q, QuerySet
-from django.utils import timezone
 
-from usage.errors import LineFault, PriceSheetInvalid
+from usage.errors import LineFault, PricesChanged, PriceSheetInvalid
 from usage.models import Meter, Rate, RateCard
 from usage.rating import Tier
-from usage.services.prices import RATES_MAX, Terms, end_rate, publish_rates
+from usage.services.prices import RATES_MAX, Terms, end_rate, lock_prices, publish_rates
 from wallet.money import MICROS, format_exact, plain_decimal
 from workspaces.services.audit import record
 
@@ -46,6 +46,11 @@ class SheetDiff:
     changed: list[RateChange] = field(default_factory=list)
     same: int = 0
     not_named: list[RateChange] = field(default_factory=list)
+
+    @property
+    def digest(self) -> str:
+        """Tells one comparison from another."""
+        return sha256(repr(asdict(self)).encode()).hexdigest()
 
 
 # ---------------------------------------------------------------- writing
@@ -94,16 +99,20 @@ def read_sheet(text: str) -> list[Terms]:
 
 
 def _rows(reader: "csv.DictReader[str]") -> list[Terms]:
-    missing = [name for name in ("meter", "price") if name not in (reader.fieldnames or ())]
-    unknown = [name for name in reader.fieldnames or () if name not in COLUMNS]
-    if missing or unknown:
+    given = reader.fieldnames or ()
+    missing = [name for name in ("meter", "price") if name not in given]
+    unknown = [name for name in given if name not in COLUMNS]
+    if missing or unknown or len(given) != len(set(given)):
         names = ", ".join(COLUMNS)
-        raise PriceSheetInvalid([LineFault(1, f"The first line must name the columns: {names}. At least meter and price are needed.")])
+        raise PriceSheetInvalid(
+            [LineFault(1, f"The first line must name the columns, each once: {names}. At least meter and price are needed.")]
+        )
     known = set(Meter.objects.values_list("key", flat=True))
     terms: list[Terms] = []
     faults: list[LineFault] = []
     first_seen: dict[tuple[str, str], int] = {}
-    for line, row in enumerate(reader, start=2):
+    for row in reader:
+        line = reader.line_num
         try:
             one = _terms(row, known=known)
             before = first_seen.setdefault((one.meter, one.prefix), line)
@@ -196,16 +205,22 @@ def compare_sheet(card: RateCard, terms: Sequence[Terms], *, at: datetime) -> Sh
 
 
 @transaction.atomic
-def publish_sheet(card: RateCard, terms: Sequence[Terms], *, valid_from: datetime | None, ends_others: bool, reason: str) -> SheetDiff:
+def publish_sheet(
+    card: RateCard, terms: Sequence[Terms], *, valid_from: datetime | None, ends_others: bool, reason: str, seen: str | None = None
+) -> SheetDiff:
     """Put the sheet in force, all of it or nothing. `ends_others` ends, now, what the sheet does not name.
 
-    Locks: price version. Idempotent by: the terms. Raises: what publish_rates raises; ValueError where others are to be
-    ended and the sheet begins later: then they would be without a price until it does.
+    `seen` is the digest of the comparison that somebody has agreed to. Locks: price version. Idempotent by: the terms.
+    Raises: what publish_rates raises; PricesChanged where it would do something else by now; ValueError where others are
+    to be ended and the sheet begins later: then they would be without a price until it does.
     """
     if ends_others and valid_from is not None:
         raise ValueError("Rates that the sheet does not name can be ended only by a sheet that is in force at once.")
-    now = timezone.now()
+    # Before it is compared: nobody changes prices between the comparison and what is done.
+    now = lock_prices()
     diff = compare_sheet(card, terms, at=valid_from or now)
+    if seen is not None and diff.digest != seen:
+        raise PricesChanged
     publish_rates(card, terms=terms, valid_from=valid_from)
     if ends_others:
         named = {(one.meter, one.prefix) for one in terms}

@@ -191,7 +191,7 @@ def publish_rates(card: RateCard, *, terms: Sequence[Terms], valid_from: datetim
     """
     if len(terms) > RATES_MAX:
         raise ValueError(f"At most {RATES_MAX} rates in one call, not {len(terms)}.")
-    now = _lock_prices()
+    now = lock_prices()
     starts = valid_from or now
     _demand_meters(terms)
     _demand_once(terms, at=starts)
@@ -208,7 +208,7 @@ def end_rate(rate_id: int) -> Rate:
 
     Locks: price version. Raises: RateEnded, Rate.DoesNotExist.
     """
-    now = _lock_prices()
+    now = lock_prices()
     rate = Rate.objects.get(pk=rate_id)
     if rate.valid_until is not None and rate.valid_until <= max(now, rate.valid_from):
         raise RateEnded(rate_id)
@@ -217,8 +217,10 @@ def end_rate(rate_id: int) -> Rate:
     return rate
 
 
-def _lock_prices() -> datetime:
+def lock_prices() -> datetime:
     """The database's time, read once everybody else who changes prices has finished: the last to come has the last word.
+
+    The lock lasts until the caller's transaction ends.
 
     Without this lock first, one who inserts before another's version is raised, and waits for it, could be waited for.
     """

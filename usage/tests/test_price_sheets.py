@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from usage.errors import PriceSheetInvalid
+from usage.errors import PricesChanged, PriceSheetInvalid
 from usage.models import Rate, RateCard
 from usage.services.default_prices import seed_default_prices
 from usage.services.price_sheets import compare_sheet, publish_sheet, read_sheet, sheet_lines
@@ -62,6 +62,21 @@ def test_it_publishes_all_of_it(card: RateCard) -> None:
     assert AuditEntry.objects.get(action="prices.published").reason == "New carrier."
 
 
+def test_it_publishes_just_what_was_seen_or_nothing(card: RateCard) -> None:
+    """What somebody else publishes between the look and the deed is seen under the lock."""
+    terms = read_sheet(HEAD + "call_out,1,0.02,60,,6,6,\n")
+    seen = compare_sheet(card, terms, at=timezone.now()).digest
+    publish_sheet(card, read_sheet(HEAD + "call_out,1,0.03,60,,6,6,\n"), valid_from=None, ends_others=False, reason="Somebody else.")
+
+    with pytest.raises(PricesChanged):
+        publish_sheet(card, terms, valid_from=None, ends_others=False, reason="New carrier.", seen=seen)
+
+    assert in_force(card)["call_out", "1"] == 30_000
+    seen = compare_sheet(card, terms, at=timezone.now()).digest
+    publish_sheet(card, terms, valid_from=None, ends_others=False, reason="New carrier.", seen=seen)
+    assert in_force(card)["call_out", "1"] == 20_000
+
+
 def test_it_ends_what_the_sheet_does_not_name_if_it_is_told_to(card: RateCard) -> None:
     publish_sheet(card, read_sheet(HEAD + "call_out,1,0.02,60,,6,6,\n"), valid_from=None, ends_others=True, reason="Calls alone.")
 
@@ -86,7 +101,9 @@ def test_it_publishes_from_a_day_to_come(card: RateCard) -> None:
         ("", 1, "The first line must name the columns"),
         ("meter;price\ncall_out;1\n", 1, "The first line must name the columns"),
         ("meter,price,colour\n", 1, "The first line must name the columns"),
+        ("meter,price,price\ncall_out,1,2\n", 1, "The first line must name the columns, each once"),
         (HEAD, 2, "There is no rate"),
+        (HEAD + "\n\ncall_out,,cheap,,,,,\n", 4, "price is an amount such as"),
         (HEAD + "call_sideways,,1,,,,,\n", 2, "There is no meter 'call_sideways'. There are: ai_task,"),
         (HEAD + "call_out,1,1,,,,,\ncall_out,+1,2,,,,,\n", 3, "stands in line 2 already"),
         (HEAD + "call_out,1a,1,,,,,\n", 2, "A prefix is the first digits"),

@@ -363,7 +363,7 @@ def test_it_goes_wrong_without_the_lock(card: RateCard, monkeypatch: pytest.Monk
     """The twin: both find the same rate standing, and the database has to refuse one of them."""
     publish_rates(card, terms=[Terms(meter="call_out", prefix="1", price_micros=1)], valid_from=LONG_AGO)
     meet_after(monkeypatch, module=prices, name="_not_ended")
-    monkeypatch.setattr(prices, "_lock_prices", timezone.now)
+    monkeypatch.setattr(prices, "lock_prices", timezone.now)
 
     outcomes = publish_both(card)
 
