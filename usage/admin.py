@@ -11,6 +11,7 @@ from django.http import HttpRequest
 from usage.errors import RateEnded
 from usage.models import Meter, Rate, RateCard
 from usage.services.prices import end_rate
+from wallet.money import format_exact
 from workspaces.services.audit import record
 from workspaces.staff import StaffRole, may_act
 from workspaces.staff_admin import StaffReading
@@ -31,9 +32,10 @@ class _MadeByPricing(StaffReading):
     def save_model(self, request: HttpRequest, obj: Any, form: "ModelForm[Any]", change: bool) -> None:
         with transaction.atomic():
             super().save_model(request, obj, form, change)
+            before = {name: str(form.initial[name]) for name in form.changed_data if change and name in form.initial}
             after = {name: str(form.cleaned_data[name]) for name in form.changed_data}
             act = f"{obj._meta.model_name}.{'changed' if change else 'added'}"
-            record(act, workspace=getattr(obj, "workspace_id", None), target=str(obj), after=after, as_staff=True)
+            record(act, workspace=getattr(obj, "workspace_id", None), target=str(obj), before=before, after=after, as_staff=True)
 
 
 @admin.register(Meter)
@@ -67,7 +69,7 @@ class RateAdmin(StaffReading):
     """To be read, and to be ended: a rate is never changed."""
 
     list_display = [
-        *("id", "card", "meter", "prefix", "price_micros", "per_units", "setup_fee_micros", "first_block", "step"),
+        *("id", "card", "meter", "prefix", "price", "per_units", "setup_fee", "first_block", "step"),
         *("valid_from", "valid_until"),
     ]
     list_filter = [("valid_until", admin.EmptyFieldListFilter), "card__currency", "meter"]
@@ -75,6 +77,14 @@ class RateAdmin(StaffReading):
     search_fields = ["=id", "prefix__startswith", "card__name"]
     ordering = ["card", "meter", "prefix", "-valid_from"]
     actions = ["end_now"]
+
+    @admin.display(description="Price")
+    def price(self, rate: Rate) -> str:
+        return format_exact(rate.price_micros, currency=rate.card.currency)
+
+    @admin.display(description="Set-up")
+    def setup_fee(self, rate: Rate) -> str:
+        return format_exact(rate.setup_fee_micros, currency=rate.card.currency) if rate.setup_fee_micros else "–"
 
     def has_end_permission(self, request: HttpRequest) -> bool:
         """Asked by the action below."""

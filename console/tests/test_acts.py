@@ -1,10 +1,12 @@
 """What staff do on pages: events mended and taken again, prices published after a dry run, discrepancies explained, charging paused."""
 
 from datetime import timedelta
+from io import StringIO
 from unittest.mock import patch
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.core.management import call_command
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -12,9 +14,10 @@ from django.utils import timezone
 from usage.models import Event, KeptEvent, Meter, Rate, RateCard
 from usage.services.price_sheets import sheet_lines
 from usage.tests.stage import Metering
-from wallet.models import ChargingSwitch, Discrepancy, Heartbeat, ReconciliationRun
+from wallet.models import ChargingSwitch, DaySeal, Discrepancy, Heartbeat, ReconciliationRun
 from wallet.services import nightly
 from wallet.services.nightly import run_requested
+from wallet.services.seals import seal_days
 from wallet.tasks import sweep
 from workspaces.models import AuditEntry
 
@@ -41,11 +44,23 @@ def test_it_mends_and_replays_an_event(metering: Metering, kept: int, petra: Cli
     assert Event.objects.get().event_id == "fax-1"
     mended = audit("kept_event.mended")
     assert (mended.reason, mended.actor_label) == ("The platform misnamed it.", "petra@operator.example")
+    assert (mended.before["type"], mended.after["type"]) == ("fax_out", "message_out")
+    assert (mended.before["data.quantity"], mended.after["data.text"]) == (3, "Hello")
+    assert "id" not in mended.after, "what was not changed is not told"
     assert audit("kept_event.replayed").workspace_id == metering.wallet.pk
     assert metering.kept == []
 
 
-@pytest.mark.parametrize(("body", "words"), [("{", "no JSON"), ("[]", "one JSON object"), ('{"a":"' + "x" * 70_000 + '"}', "at most")])
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ("{", "no JSON"),
+        ("[]", "one JSON object"),
+        ('{"id":"\\u0000"}', "NUL"),
+        ('{"id":"\\ud800"}', "half"),
+        ('{"a":"' + "x" * 70_000 + '"}', "at most"),
+    ],
+)
 def test_it_refuses_what_is_no_event(metering: Metering, kept: int, frances: Client, body: str, words: str) -> None:
     answer = frances.post(reverse("admin:console_kept_mend", args=[kept]), {"mend-body": body, "mend-reason": "?"})
 
@@ -194,6 +209,9 @@ def test_it_has_a_worker_compare_once(frances: Client, queued_tasks: list[str]) 
         run_requested(run.pk)
     assert compared.call_args.kwargs == {"run": run}
     assert audit("reconciliation.requested").target == str(run.pk)
+    with patch("console.acts.is_cut_off", return_value=True):
+        frances.post(reverse("admin:console_reconcile"))
+    assert ReconciliationRun.objects.count() == 2, "one that Stripe has not answered keeps nobody waiting"
 
 
 def test_it_pauses_and_resumes_charging_for_a_reason(frances: Client) -> None:
@@ -208,6 +226,22 @@ def test_it_pauses_and_resumes_charging_for_a_reason(frances: Client) -> None:
     assert ChargingSwitch.objects.get().paused_at is None
     assert audit("charging.paused").reason == "Stripe told us of an incident."
     assert audit("charging.resumed").reason == "It is over."
+
+
+def test_it_tells_the_audit_log_of_the_command_too() -> None:
+    for _ in range(2):
+        call_command("charging", "pause", reason="Looking into something.", stdout=StringIO())
+
+    assert audit("charging.paused").reason == "Looking into something."
+
+
+def test_it_says_that_days_are_not_sealed(sam: Client) -> None:
+    DaySeal.objects.create(day=timezone.now().date() - timedelta(days=4), seals=0, transfers=0, chain_sha256=b"")
+    assert "not sealed" in sam.get("/admin/").content.decode()
+
+    seal_days()
+
+    assert "not sealed" not in sam.get("/admin/").content.decode()
 
 
 def test_it_says_when_the_sweep_last_ran(sam: Client) -> None:

@@ -1,6 +1,7 @@
 """Whether everything runs: what waits and since when, what last ran, and the switch over automatic payments."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
@@ -9,11 +10,13 @@ from django.utils import timezone
 from django.views.decorators.http import require_POST
 
 from console import figures
-from console.acts import set_charging
 from console.forms import ReasonForm
 from console.navigation import address_of
 from console.rendering import console_page
-from wallet.services.charging_switch import charging_switch
+from wallet.services.charging_switch import charging_switch, set_charging
+
+SEAL_LATE_AFTER = timedelta(days=1, hours=3)
+"""Yesterday is sealed within the hours after midnight, UTC."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,8 @@ def attention() -> list[Concern]:
         )
     if run is None or (run.finished_at is not None and run.finished_at < now - figures.RUN_LATE_AFTER):
         found.append(Concern("warn", "No reconciliation has ended within a day.", reconciliation))
+    if any(seal.day < (now - SEAL_LATE_AFTER).date() for seal in figures.newest_seals(1)):
+        found.append(Concern("warn", "The books of yesterday are not sealed.", reconciliation))
     if figures.charging_paused_at() is not None:
         found.append(Concern("danger", "Automatic payments are paused.", operations))
     if late := [due.name.lower() for due in figures.due_rows() if due.is_late]:

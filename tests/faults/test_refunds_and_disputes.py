@@ -21,6 +21,7 @@ from wallet.services.reconciliation import reconcile_since
 from wallet.services.refunds import apply_refund
 from wallet.stripe_answers import read_dispute
 from wallet.stripe_objects import RefundState
+from workspaces.models import AuditEntry
 
 
 @pytest.fixture
@@ -324,6 +325,8 @@ def test_it_books_a_dispute_of_another_currency_as_the_operator_says(
         out = io.StringIO()
         call_command("book_dispute", disputed_in_euros, "18.40", stdout=out)
         assert out.getvalue() == f"The dispute {disputed_in_euros} is needs_response: $18.40 taken, $0.00 put back.\n"
+    told = AuditEntry.objects.get(action="dispute.booked", is_staff_act=True)
+    assert (told.target, told.before, told.after) == (disputed_in_euros, {"amount_micros": None}, {"amount_micros": 18_400_000})
     getattr(sandbox, outcome)(disputed_in_euros)
     money_in.deliver()
 

@@ -16,6 +16,7 @@ from usage.services.measuring import Received
 from workspaces.queries import workspaces_of_subjects
 
 BODY_BYTES_MAX = 65_536
+RESOLUTION_CHARACTERS_MAX = 300
 _ATTRIBUTES = {"source": "source", "event_id": "id", "subject": "subject", "type": "type"}
 
 
@@ -62,8 +63,12 @@ def mend_kept_event(kept_id: int, *, body: str) -> KeptEvent:
         raise NotMendable(f"This is no JSON: {error}.") from error
     if not isinstance(read, dict):
         raise NotMendable("An event is one JSON object: { … }.")
-    if "\0" in body:
+    if "\0" in body or "\\u0000" in body:
         raise NotMendable("No text of an event may hold a NUL character.")
+    try:
+        json.dumps(read, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise NotMendable("A text of the event holds half a character.") from error
     try:
         with transaction.atomic():
             kept = _locked(kept_id)
@@ -76,10 +81,12 @@ def mend_kept_event(kept_id: int, *, body: str) -> KeptEvent:
 
 
 def discard_kept_event(kept_id: int, *, reason: str) -> KeptEvent:
-    """Give the event up, for a reason that is kept. Locks: kept event. Raises: AlreadyMended."""
+    """Give the event up, for a reason that is kept. Locks: kept event. Raises: AlreadyMended; ValueError without a reason."""
+    if not 0 < len(reason.strip()) <= RESOLUTION_CHARACTERS_MAX:
+        raise ValueError(f"Say in 1 to {RESOLUTION_CHARACTERS_MAX} characters why the event is given up.")
     with transaction.atomic():
         kept = _locked(kept_id)
-        kept.status, kept.resolution, kept.resolved_at = KeptEvent.Status.DISCARDED, reason[:300], timezone.now()
+        kept.status, kept.resolution, kept.resolved_at = KeptEvent.Status.DISCARDED, reason.strip(), timezone.now()
         kept.save(update_fields=["status", "resolution", "resolved_at"])
     return kept
 

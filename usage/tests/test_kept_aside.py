@@ -230,6 +230,9 @@ def test_it_is_discarded_for_a_reason(metering: Metering) -> None:
 
 def test_it_is_resolved_once(metering: Metering) -> None:
     kept = keep(metering, type="fax_out")
+    for nothing in ("", "  "):
+        with pytest.raises(ValueError, match="why the event is given up"):
+            discard_kept_event(kept.pk, reason=nothing)
     discard_kept_event(kept.pk, reason="Unwanted.")
 
     for again in (lambda: discard_kept_event(kept.pk, reason="Again."), lambda: replay_kept_event(kept.pk)):

@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from wallet.alerts import alert
 from wallet.models import ChargingSwitch, Origin, TopUp
+from workspaces.services.audit import record
 from workspaces.wake import wake
 
 logger = structlog.get_logger(__name__)
@@ -51,6 +52,17 @@ def charging_is_paused() -> bool:
 def charging_switch() -> ChargingSwitch:
     """The switch as it stands."""
     return _locked_switch()
+
+
+@transaction.atomic
+def set_charging(*, paused: bool, reason: str = "") -> ChargingSwitch:
+    """A person pauses or resumes, on a page or by a command: one row of the audit log where it changes something. Locks: the switch."""
+    before = charging_switch().paused_at is not None
+    switch = pause_charging(reason=reason) if paused else resume_charging()
+    if before != paused:
+        act = "charging.paused" if paused else "charging.resumed"
+        record(act, workspace=None, target="automatic payments", reason=reason, as_staff=True)
+    return switch
 
 
 def pause_charging(*, reason: str) -> ChargingSwitch:

@@ -15,6 +15,7 @@ from wallet.money import format_money, to_minor_exact
 from wallet.services.settlement import lock_credited_top_up
 from wallet.services.standing import announce_standings
 from wallet.stripe_objects import DisputeState
+from workspaces.services.audit import record
 
 CLOSED_STATUSES = ("won", "lost", "warning_closed", "prevented")
 
@@ -57,6 +58,11 @@ def book_dispute(stripe_dispute_id: str, *, amount_micros: int) -> Dispute:
         is_settled = state.currency == top_up.wallet.currency or dispute.withdrawn_micros > 0
         if is_settled and dispute.amount_micros != amount_micros:
             raise AlreadyResolved("What this dispute took is known already, and booked. Correct a mistake by an adjustment.")
+        if dispute.amount_micros != amount_micros:
+            before, after = {"amount_micros": dispute.amount_micros}, {"amount_micros": amount_micros}
+            record(
+                "dispute.booked", workspace=dispute.wallet_id, target=dispute.stripe_dispute_id, before=before, after=after, as_staff=True
+            )
         dispute.amount_micros, dispute.waits_because = amount_micros, ""
         dispute.save(update_fields=["amount_micros", "waits_because"])
         return apply_dispute(state)

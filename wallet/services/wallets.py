@@ -13,6 +13,7 @@ from wallet.models import CardSetup, TopUp, Wallet
 from wallet.money import currency_of
 from wallet.services.renewed_keys import is_certain, is_used_up, key_of, renew_key
 from workspaces.models import Workspace
+from workspaces.services.audit import record
 
 LOOK_BACK = timedelta(hours=25)
 """How long before the last unclear answer a customer may have been made: Stripe remembers a key for a day, and clocks differ."""
@@ -41,7 +42,8 @@ def close_wallet(wallet: Wallet) -> Wallet:
     for attempts in (TopUp.objects.filter(payment_link__isnull=False), CardSetup.objects.all()):
         attempts.filter(wallet=wallet, next_check_at__isnull=False).update(next_check_at=Now())
     lock_wallet(wallet.pk)
-    Wallet.objects.filter(pk=wallet.pk, closed_at=None).update(closed_at=Now())
+    if Wallet.objects.filter(pk=wallet.pk, closed_at=None).update(closed_at=Now()):
+        record("wallet.closed", workspace=wallet.pk, before={"is_closed": False}, after={"is_closed": True}, as_staff=True)
     wallet.refresh_from_db()
     return wallet
 

@@ -15,6 +15,7 @@ from wallet.services import checkout
 from wallet.services.checkout import open_checkout, return_from_checkout
 from wallet.services.payment_links import LinkState, email_payment_link, link_state, link_states, payment_link_token
 from wallet.services.wallets import close_wallet
+from workspaces.models import AuditEntry
 
 
 def test_it_shows_its_links_as_withdrawn(money_in: MoneyIn) -> None:
@@ -95,6 +96,7 @@ def test_it_is_closed_by_a_command_once(money_in: MoneyIn) -> None:
     call_command("close_wallet", public_id, stdout=out)
     closed_at = Wallet.objects.get().closed_at
     call_command("close_wallet", public_id, stdout=io.StringIO())
+    assert AuditEntry.objects.filter(action="wallet.closed", is_staff_act=True, workspace=money_in.wallet.pk).count() == 1
 
     assert out.getvalue() == f"The wallet of {public_id} is closed. $0.0000 is left in it.\n"
     assert closed_at is not None

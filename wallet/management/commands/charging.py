@@ -5,7 +5,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from wallet.services.charging_switch import charging_switch, pause_charging, resume_charging
+from wallet.services.charging_switch import charging_switch, set_charging
 
 
 class Command(BaseCommand):
@@ -25,9 +25,9 @@ class Command(BaseCommand):
             reason = options["reason"].strip()
             if not 0 < len(reason) <= 200:
                 raise CommandError("Give a reason of 1 to 200 characters.")
-            pause_charging(reason=reason)
+            set_charging(paused=True, reason=reason)
         elif options["action"] == "resume":
-            resume_charging()
+            set_charging(paused=False)
         self._tell(is_question=options["action"] == "status")
 
     def _tell(self, *, is_question: bool) -> None:
