@@ -39,7 +39,7 @@ def journal_lines(*, first_day: date, last_day: date, zone: ZoneInfo) -> Iterato
     All of it is read at one moment. Raises: ValueError where the period is empty or longer than DAYS_MAX.
     """
     days = (last_day - first_day).days + 1
-    if not 1 <= days <= DAYS_MAX:
+    if not 1 <= days <= DAYS_MAX or last_day == date.max:
         raise ValueError(f"Choose a period of 1 to {DAYS_MAX} days.")
     since, until = (datetime.combine(day, time(), tzinfo=zone) for day in (first_day, last_day + timedelta(days=1)))
     asked: dict[str, str | datetime] = {"zone": str(zone), "since": since, "until": until}

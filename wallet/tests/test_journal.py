@@ -67,6 +67,7 @@ def test_it_tells_what_stripe_took() -> None:
         (("2026-10-02", "2026-10-01"), "1 to 366 days"),
         (("2026-10-01", "2028-10-01"), "1 to 366 days"),
         (("october", "2026-10-01"), "Invalid isoformat"),
+        (("9999-12-30", "9999-12-31"), "1 to 366 days"),
         (("2026-10-01", "2026-10-01", "--zone", "Mars/Olympus"), "There is no time zone"),
     ],
 )
