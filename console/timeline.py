@@ -4,7 +4,7 @@ Each source is one index walk of a page's length; the pages are told apart by th
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from heapq import merge
 from itertools import islice
@@ -14,9 +14,11 @@ from django.core.exceptions import ValidationError
 from django.db.models import Model, Q, QuerySet
 
 from console.navigation import address_of
+from usage.event_queries import provider_costs_of_rows
+from usage.models import ProviderCost
 from wallet.decline_words import decline_words
 from wallet.models import Card, CardSetup, Dispute, Hold, Notice, OutgoingEvent, PaymentLink, Refund, TopUp, Transfer, Wallet, WebhookEvent
-from wallet.money import format_exact, format_money
+from wallet.money import format_exact, format_money, plain_decimal
 from workspaces.models import AuditEntry
 
 PAGE_ENTRIES = 50
@@ -81,7 +83,19 @@ def timeline_page(wallet: Wallet, *, groups: Sequence[str] = (), before: str = "
     newest = merge(*walks, key=lambda entry: entry.at, reverse=True)
     found = list(islice(newest, PAGE_ENTRIES + 1))
     page = found[:PAGE_ENTRIES]
-    return TimelinePage(page, page[-1].cursor if len(found) > PAGE_ENTRIES else "")
+    return TimelinePage(_with_costs(page, wallet), page[-1].cursor if len(found) > PAGE_ENTRIES else "")
+
+
+def _with_costs(entries: Sequence[Entry], wallet: Wallet) -> list[Entry]:
+    """Uses say what they cost the operator, where their provider has told it."""
+    costs = provider_costs_of_rows(wallet, [int(entry.key) for entry in entries if entry.source == "transfer"])
+    told = {str(seq): f" · the provider took {cost_words(cost)}" for seq, cost in costs.items()}
+    return [replace(entry, text=entry.text + told.get(entry.key, "")) if entry.source == "transfer" else entry for entry in entries]
+
+
+def cost_words(cost: ProviderCost) -> str:
+    """In the provider's own currency, which need not be one that a wallet can have."""
+    return f"{plain_decimal(cost.amount_micros)} {cost.currency.upper()}"
 
 
 _Cursor = tuple[datetime, str, str]

@@ -21,6 +21,8 @@ def console_urls(site: "ConsoleSite") -> list[URLPattern]:
 
     return [
         page("wallets/<int:wallet_id>/", wallets.show_wallet, "wallet"),
+        page("wallets/<int:wallet_id>/transfers/", wallets.show_transfers, "transfers"),
+        page("wallets/<int:wallet_id>/holds/", wallets.show_wallet_holds, "wallet_holds"),
         page("holds/", wallets.show_holds, "holds"),
         page("reconciliation/", reconciliation.show_reconciliation, "reconciliation"),
         page("reconciliation/run", reconciliation.run_now, "reconcile", FINANCE),

@@ -8,7 +8,7 @@ from uuid import UUID
 from django.db import connection
 
 from usage.cloud_events import identity
-from usage.models import Event, Meter
+from usage.models import Event, Meter, ProviderCost
 from usage.models.events import STRETCH_BITS
 from wallet.models import Wallet
 
@@ -186,6 +186,13 @@ def events_of_rows(wallet: Wallet, seqs: Collection[int]) -> dict[int, Event]:
     """The events behind some rows of the ledger, by seq."""
     events = Event.objects.filter(wallet=wallet, transfer_seq__in=list(seqs))
     return {event.transfer_seq: event for event in events if event.transfer_seq is not None}
+
+
+def provider_costs_of_rows(wallet: Wallet, seqs: Collection[int]) -> dict[int, ProviderCost]:
+    """What providers say that the uses behind some rows cost the operator, by seq. For staff alone."""
+    keys = dict(Event.objects.filter(wallet=wallet, transfer_seq__in=list(seqs)).values_list("key", "transfer_seq"))
+    costs = ProviderCost.objects.filter(key__in=keys)
+    return {seq: cost for cost in costs if (seq := keys[cost.key]) is not None}
 
 
 def event_of_row(wallet: Wallet, seq: int) -> Event | None:

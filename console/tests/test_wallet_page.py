@@ -12,11 +12,13 @@ from console import timeline as timelines
 from console.records.events import redacted
 from console.search import wallets_found
 from console.timeline import timeline_page
+from usage.models import Event, ProviderCost
 from usage.tests.stage import US, Metering
 from wallet.models import Notice, PaymentLink, TopUp, Wallet, WebhookEvent
 from wallet.services.cards import save_card
+from wallet.services.holds import place_hold
 from wallet.services.payment_links import payment_link_token, request_payment_link
-from wallet.tests.builders import card_details, make_wallet
+from wallet.tests.builders import card_details, make_wallet, paid_top_up
 from workspaces.acting import Actor, ActorKind, acting_as
 from workspaces.services.audit import record
 
@@ -104,6 +106,35 @@ def test_it_tells_everything_in_one_line_of_time(known: Wallet, sam: Client) -> 
     ):
         assert words in page, words
     assert reverse("admin:wallet_topup_change", args=[failed.pk]) in page
+
+
+def test_it_lists_the_book_and_what_each_use_cost_the_operator(metering: Metering, sam: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("console.views.wallets.TRANSFERS_SHOWN", 1)
+    metering.report(metering.event(id="call-77"))
+    key = Event.objects.get().key
+    ProviderCost.objects.create(key=key, source="/calls", event_id="call-77", amount_micros=13_500, currency="thb")
+    address = reverse("admin:console_transfers", args=[metering.wallet.pk])
+
+    newest = sam.get(address).content.decode()
+    earlier = sam.get(address, {"before": metering.fresh.last_seq}).content.decode()
+
+    assert "0.013500 THB" in newest
+    assert f"?before={metering.fresh.last_seq}" in newest
+    assert "adjustments → wallet" in earlier
+    assert "0.013500 THB" in sam.get(reverse("admin:console_wallet", args=[metering.wallet.pk])).content.decode()
+    assert [sam.get(address, {"before": wild}).status_code for wild in ("x", "-1", "²", "9" * 40)] == [200] * 4
+
+
+def test_it_lists_the_open_holds_of_one_wallet(wallet: Wallet, sam: Client) -> None:
+    other = make_wallet(name="Charlie's Garage")
+    paid_top_up(other, 20_000_000)
+    for of, name in ((wallet, "call-of-alice"), (other, "call-of-charlie")):
+        place_hold(of.pk, amount_micros=1_000_000, reference=name, idempotency_key=name, lifetime=timedelta(hours=1))
+
+    page = sam.get(reverse("admin:console_wallet_holds", args=[wallet.pk])).content.decode()
+
+    assert "call-of-alice" in page
+    assert "call-of-charlie" not in page
 
 
 def test_it_filters_by_kind(known: Wallet) -> None:

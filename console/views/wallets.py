@@ -7,14 +7,17 @@ from django.utils import timezone
 from billing.status import status_bar_for
 from console.navigation import address_of
 from console.rendering import console_page
-from console.timeline import GROUPS, timeline_page
-from wallet.models import AutomaticPayments, Hold, Wallet
+from console.timeline import GROUPS, cost_words, timeline_page
+from usage.event_queries import provider_costs_of_rows
+from wallet.models import AutomaticPayments, Hold, Transfer, Wallet
 from wallet.queries import kept_cards
 from wallet.standing import standing_of
 from workspaces.models import Membership
 
 HOLDS_SHOWN = 100
 MEMBERS_SHOWN = 20
+TRANSFERS_SHOWN = 100
+SEQ_DIGITS_MAX = 18
 _ACTS = (
     ("Adjust", "console:adjust"),
     ("Grant promotion", "console:grant"),
@@ -26,7 +29,7 @@ _ACTS = (
 
 def show_wallet(request: HttpRequest, wallet_id: int) -> HttpResponse:
     """The page; `kind` filters the timeline, `before` goes on."""
-    wallet = get_object_or_404(Wallet.objects.select_related("workspace"), pk=wallet_id)
+    wallet = _found(wallet_id)
     kinds = [kind for kind in request.GET.getlist("kind") if kind in GROUPS]
     timeline = timeline_page(wallet, groups=kinds, before=request.GET.get("before", ""))
     if request.htmx and request.GET.get("before"):  # type: ignore[attr-defined]  # django-htmx
@@ -53,5 +56,35 @@ def show_wallet(request: HttpRequest, wallet_id: int) -> HttpResponse:
 
 def show_holds(request: HttpRequest) -> HttpResponse:
     """What is set aside now, the soonest to end first."""
+    return _holds_page(request, None)
+
+
+def show_wallet_holds(request: HttpRequest, wallet_id: int) -> HttpResponse:
+    """What of one wallet is set aside now. Holds that ended are told by their charge."""
+    return _holds_page(request, _found(wallet_id))
+
+
+def _holds_page(request: HttpRequest, wallet: Wallet | None) -> HttpResponse:
     holds = Hold.objects.filter(status=Hold.Status.OPEN).select_related("wallet__workspace").order_by("expires_at")
-    return console_page(request, "holds.html", {"holds": holds[:HOLDS_SHOWN], "shown": HOLDS_SHOWN}, title="Open holds")
+    holds = holds.filter(wallet=wallet) if wallet else holds
+    title = f"Open holds of {wallet.workspace.name}" if wallet else "Open holds"
+    return console_page(request, "holds.html", {"holds": holds[:HOLDS_SHOWN], "shown": HOLDS_SHOWN, "wallet": wallet}, title=title)
+
+
+def show_transfers(request: HttpRequest, wallet_id: int) -> HttpResponse:
+    """The book of one wallet, newest first, as it was written; `before` goes on."""
+    wallet, before = _found(wallet_id), request.GET.get("before", "")
+    above = int(before) if before.isascii() and before.isdecimal() and len(before) <= SEQ_DIGITS_MAX else wallet.last_seq + 1
+    found = list(Transfer.objects.filter(wallet=wallet, seq__lt=above).order_by("-seq")[: TRANSFERS_SHOWN + 1])
+    shown = found[:TRANSFERS_SHOWN]
+    costs = provider_costs_of_rows(wallet, [row.seq for row in shown])
+    context = {
+        "wallet": wallet,
+        "rows": [(row, cost_words(costs[row.seq]) if row.seq in costs else "") for row in shown],
+        "next_before": shown[-1].seq if len(found) > TRANSFERS_SHOWN else None,
+    }
+    return console_page(request, "transfers.html", context, title=f"Transfers of {wallet.workspace.name}")
+
+
+def _found(wallet_id: int) -> Wallet:
+    return get_object_or_404(Wallet.objects.select_related("workspace"), pk=wallet_id)
