@@ -1,4 +1,4 @@
-"""What stands in the console's side bar, and what of it is the present page."""
+"""What stands in the console's side bar, what of it is the present page, and what each table is called."""
 
 from dataclasses import dataclass
 
@@ -16,10 +16,11 @@ class Place:
     current: bool
 
 
+_WALLETS = "admin:wallet_wallet_changelist"
 # Those of acts stand with their app and are shown as soon as it brings them.
 _PLACES = (
     ("Start", "admin:index", "gear"),
-    ("Wallets", "admin:wallet_wallet_changelist", "wallet"),
+    ("Wallets", _WALLETS, "wallet"),
     ("Approvals", "console:proposals", "check"),
     ("Kept-aside events", "admin:console_kept", "alert"),
     ("Prices", "admin:console_prices", "adjust"),
@@ -31,11 +32,76 @@ _PLACES = (
 )
 
 
+@dataclass(frozen=True)
+class Table:
+    """A table of the database as people call it: many rows, and one."""
+
+    model: str
+    many: str
+    one: str
+
+    @property
+    def href(self) -> str:
+        return address_of(f"admin:{self.model.replace('.', '_')}_changelist")
+
+
+TABLES = {
+    "Money": (
+        Table("wallet.wallet", "Wallets", "Wallet"),
+        Table("wallet.topup", "Top-ups", "Top-up"),
+        Table("wallet.refund", "Refunds", "Refund"),
+        Table("wallet.dispute", "Disputes", "Dispute"),
+        Table("wallet.promotion", "Promotions", "Promotion"),
+        Table("wallet.card", "Cards", "Card"),
+        Table("wallet.paymentlink", "Payment links", "Payment link"),
+        Table("wallet.automaticpayments", "Automatic payments", "Automatic payments"),
+    ),
+    "Use and prices": (
+        Table("usage.keptevent", "Kept-aside events", "Kept-aside event"),
+        Table("usage.meter", "Meters", "Meter"),
+        Table("usage.ratecard", "Rate cards", "Rate card"),
+        Table("usage.rate", "Rates", "Rate"),
+    ),
+    "What was told": (
+        Table("wallet.webhookevent", "Stripe’s events", "Event of Stripe’s"),
+        Table("wallet.notice", "E-mails", "E-mail"),
+        Table("wallet.outgoingevent", "Webhooks", "Webhook"),
+        Table("wallet.delivery", "Deliveries of webhooks", "Delivery of a webhook"),
+    ),
+    "Books": (
+        Table("wallet.reconciliationrun", "Reconciliations", "Reconciliation"),
+        Table("wallet.discrepancy", "Discrepancies", "Discrepancy"),
+        Table("wallet.dayseal", "Day seals", "Day seal"),
+    ),
+    "People": (
+        Table("workspaces.workspace", "Workspaces", "Workspace"),
+        Table("workspaces.user", "People", "Person"),
+        Table("workspaces.membership", "Members", "Member"),
+        Table("workspaces.invitation", "Invitations", "Invitation"),
+        Table("workspaces.apikey", "API keys", "API key"),
+        Table("workspaces.auditentry", "Audit log", "Entry of the audit log"),
+    ),
+}
+_TABLES = {table.model: table for tables in TABLES.values() for table in tables}
+
+
+def table_of(label: str) -> Table | None:
+    """The table of a model, by its label in lower case."""
+    return _TABLES.get(label)
+
+
+def tables() -> list[tuple[str, list[Table]]]:
+    """Those that have a page, by what they are about."""
+    return [(title, [table for table in found if table.href]) for title, found in TABLES.items()]
+
+
 def places(request: HttpRequest) -> list[Place]:
     """The links, with the one that the page belongs to."""
     found = [(label, address, icon) for label, name, icon in _PLACES if (address := address_of(name))]
     here = max((address for _, address, _ in found if request.path.startswith(address)), key=len, default="")
     start = address_of("admin:index")
+    if here == start and request.path.startswith(f"{start}wallets/"):
+        here = address_of(_WALLETS)
     return [Place(label, address, icon, address == here and (address != start or request.path == start)) for label, address, icon in found]
 
 

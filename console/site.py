@@ -33,9 +33,14 @@ class ConsoleSite(AdminSite):
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
         """What needs somebody, and the search; the tables stand below."""
+        from console.navigation import tables
         from console.views.operations import attention
 
-        return super().index(request, {"title": "", "attention": attention(), **(extra_context or {})})
+        return super().index(request, {"title": "", "attention": attention(), "tables": tables(), **(extra_context or {})})
+
+    def app_index(self, request: HttpRequest, app_label: str, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """Tables stand together by what they are about, not by app: there is one list of them."""
+        return redirect("admin:index")
 
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
         from console.navigation import places

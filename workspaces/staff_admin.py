@@ -24,6 +24,8 @@ ROWS_COUNTED_MAX = 10_000
 class CappedPaginator(AnyPaginator):
     """Pages of the first ROWS_COUNTED_MAX rows; what lies beyond is found by the search."""
 
+    counted_max = ROWS_COUNTED_MAX
+
     @cached_property
     def count(self) -> int:
         rows: QuerySet[Any] = self.object_list  # type: ignore[assignment]  # the admin gives a queryset, always
@@ -35,6 +37,8 @@ class StaffReading(ModelAdmin):
 
     paginator = CappedPaginator
     show_full_result_count = False
+    # Counting each choice of each filter would read whole tables.
+    show_facets = admin.ShowFacets.NEVER
     list_per_page = 50
     actions: Any = ()
 

@@ -1,14 +1,16 @@
-"""How the console's templates write amounts and times: exact, and in UTC, as the books are kept."""
+"""How the console's templates write amounts, times and names: exact, in UTC as the books are kept, and as people call them."""
 
 from datetime import UTC, datetime
+from typing import Any
 
 from django import template
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.timesince import timesince
 
+from console.navigation import table_of
 from wallet.models import DaySeal
-from wallet.money import format_exact
+from wallet.money import format_exact, format_money
 
 register = template.Library()
 
@@ -17,6 +19,36 @@ register = template.Library()
 def exact(amount_micros: int | None, currency: str) -> str:
     """To the last micro; a dash where there is none."""
     return "–" if amount_micros is None or not currency else format_exact(amount_micros, currency=currency)
+
+
+@register.simple_tag
+def amount(amount_micros: int | None, currency: str) -> str:
+    """As exact as it needs to be: for a figure that stands alone. In columns `exact` keeps the digits below each other."""
+    if amount_micros is None or not currency:
+        return "–"
+    written, exactly = format_money(amount_micros, currency=currency), format_exact(amount_micros, currency=currency)
+    return written if exactly.rstrip("0") == written.rstrip("0") else exactly
+
+
+@register.filter
+def counted(number: int) -> str:
+    """A number of things, in groups of three digits."""
+    return f"{number:,}"
+
+
+@register.simple_tag
+def table_name(options: Any, count: int | None = None) -> str:
+    """What people call the table of a model; with a count, in the middle of a sentence."""
+    table = table_of(options.label_lower)
+    name = row_name(options) if count == 1 else table.many if table else str(options.verbose_name_plural).capitalize()
+    return name if count is None or name.startswith(("API", "Stripe")) else name[0].lower() + name[1:]
+
+
+@register.simple_tag
+def row_name(options: Any) -> str:
+    """What people call one row of it."""
+    table = table_of(options.label_lower)
+    return table.one if table else str(options.verbose_name).capitalize()
 
 
 @register.simple_tag
