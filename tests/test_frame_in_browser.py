@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.axe import faults_of
+from tests.axe import faults_in_every_look
 from tests.browser import Pages
 from tests.stack import RunningStack
 from wallet.services.wallets import open_wallet
@@ -71,27 +71,15 @@ OPEN_TO_ALL = [
 ]
 
 
-@pytest.mark.parametrize(("phone", "dark"), [(False, False), (True, True)])
-def test_it_has_no_fault_that_axe_finds(
-    pages: Pages, alice: User, workspace: Workspace, session_cookie: Cookies, phone: bool, dark: bool
-) -> None:
-    visitor = pages.open("/accounts/login/", phone=phone, dark=dark)
-    owner = pages.open("/", phone=phone, dark=dark, cookies=session_cookie(alice))
+def test_it_has_no_fault_that_axe_finds(pages: Pages, alice: User, workspace: Workspace, session_cookie: Cookies) -> None:
+    visitor = pages.open("/accounts/login/")
+    owner = pages.open("/", cookies=session_cookie(alice))
 
     faults = {address: _axe(visitor, address) for address in OPEN_TO_ALL} | {
         address: _axe(owner, address) for address in _addresses(workspace)
     }
 
     assert {address: found for address, found in faults.items() if found} == {}
-
-
-def test_it_fits_a_narrow_phone(pages: Pages, alice: User, workspace: Workspace, session_cookie: Cookies) -> None:
-    page = pages.open("/", phone=True, cookies=session_cookie(alice))
-    page.set_viewport_size({"width": 360, "height": 640})
-
-    for address in _addresses(workspace):
-        page.goto(address)
-        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), address
 
 
 def test_it_gives_a_finger_room(pages: Pages, alice: User, workspace: Workspace, session_cookie: Cookies) -> None:
@@ -223,7 +211,7 @@ def test_it_sends_a_form_once_however_often_it_is_pressed(pages: Pages, alice: U
 
 def _axe(page: Page, address: str) -> list[str]:
     page.goto(address)
-    return faults_of(page)
+    return faults_in_every_look(page)
 
 
 def _link_to(stack: RunningStack, page: Page, address: str) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from django.core.management import call_command
 from playwright.sync_api import Page, expect
 
 from tests.browser import Pages
@@ -67,7 +68,7 @@ def northside(stack: RunningStack) -> Iterator[Northside]:
 
     yield Northside(workspace, wallet, alice, dana, bob, charlie)
 
-    stack.manage("check_books")
+    call_command("check_books")
 
 
 SignedInPage = Callable[..., Page]
