@@ -12,7 +12,7 @@ from wallet.declines import NO_DECLINE_CODES, DeclineClass, classify
 from wallet.errors import Decline
 from wallet.ledger import lock_wallet
 from wallet.models import AutomaticPayments, Card, Notice, Origin, PaymentLink, TopUp, Wallet
-from wallet.services.automatic_charges import chargeable_card, look_again, replace_on_backup, still_fits
+from wallet.services.automatic_charges import chargeable_card, replace_on_backup, still_fits
 from wallet.services.automatic_suspension import lift, suspend
 from wallet.services.notices import notify_admins
 from wallet.services.payment_links import request_payment_link
@@ -50,12 +50,13 @@ def note_outcome(top_up: TopUp) -> None:
 
 def _note_success(wallet: Wallet, rule: AutomaticPayments, top_up: TopUp) -> None:
     """A clean slate. Where it did not close the gap (a cap, or uses that came meanwhile) the need that a use has set off stands:
-    a wallet that is dry has no other use that could set it off again.
+    the next use decides, or the sweep, as a wallet that is dry has no use any more.
     """
     was_due = rule.next_try_at is not None or rule.suspended_at is not None
     lift(wallet, rule)
     if rule.is_active and (was_due or top_up.origin == Origin.AUTOMATIC) and wallet.available_micros < rule.threshold_micros:
-        look_again(rule)
+        rule.next_try_at = timezone.now()
+        rule.save(update_fields=["next_try_at"])
 
 
 def _renew_card(top_up: TopUp) -> None:
