@@ -52,7 +52,8 @@ def moved_lately_micros(wallet: Wallet, *, by: User, apart_from: UUID | None = N
     sums = 0
     for rows in (Adjustment.objects.all(), PromotionGrant.objects.all(), WalletClosing.objects.all(), refunds):
         lately = rows.filter(wallet=wallet, requested_by=by, requested_at__gt=Now() - COUNTED_FOR).exclude(status__in=_NOTHING_MOVED)
-        lately = lately.exclude(pk=apart_from)
+        if apart_from is not None:
+            lately = lately.exclude(pk=apart_from)
         sums += int(lately.aggregate(sum=Sum(Abs("amount_micros")))["sum"] or 0)
     return sums
 
