@@ -88,7 +88,8 @@ class Kept:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self.forget()
+        self._gauges: list[Metric] = []
+        self._until = 0.0
 
     def gauges(self) -> list[Metric]:
         """What it said last."""
@@ -100,7 +101,6 @@ class Kept:
 
     def forget(self) -> None:
         """Ask anew the next time."""
-        self._gauges: list[Metric] = []
         self._until = 0.0
 
 

@@ -127,7 +127,7 @@ def test_it_says_which_task_row_and_wallet_a_line_is_about(
         structlog.get_logger("test").info("locked")
 
     monkeypatch.setattr("wallet.services.standing.announce_standing", lock)
-    announce_standing.apply(args=[wallet.pk], task_id="a-task")
+    announce_standing.apply(args=(wallet.pk,), task_id="a-task")
     structlog.get_logger("test").info("after")
 
     inside, after = [line for line in logged() if line["event"] in ("locked", "after")]

@@ -68,10 +68,10 @@ def _field(model: type[models.Model], column: str) -> Any:
 
 def _unique_keys(model: type[models.Model]) -> Iterator[tuple[str, ...]]:
     """By their columns, the primary key among them."""
-    names = {field.name: field.column for field in model._meta.local_fields}
+    names = {field.name: str(field.column) for field in model._meta.local_fields}
     primary = model._meta.pk
-    yield tuple(field.column for field in getattr(primary, "fields", [primary]))
-    yield from ((field.column,) for field in model._meta.local_fields if field.unique and not field.primary_key)
+    yield tuple(names[field.name] for field in getattr(primary, "fields", [primary]))
+    yield from ((names[field.name],) for field in model._meta.local_fields if field.unique and not field.primary_key)
     for constraint in model._meta.constraints:
         if isinstance(constraint, models.UniqueConstraint):
             yield tuple(names[name] for name in constraint.fields)
