@@ -17,6 +17,7 @@ from usage.services.prices import Terms, end_rate, open_default_card, publish_ra
 from usage.tests.stage import CENT, DOLLAR, LONG_AGO, MINUTE_MICROS, Metering, make_metering, seconds_ago
 from wallet.services.wallets import open_wallet
 from wallet.tests.books import assert_books_balance
+from wallet.tests.threads import at_once, errors
 from workspaces.models import Workspace
 from workspaces.tests.api_caller import caller
 
@@ -238,6 +239,18 @@ def test_it_is_resolved_once(metering: Metering) -> None:
     for again in (lambda: discard_kept_event(kept.pk, reason="Again."), lambda: replay_kept_event(kept.pk)):
         with pytest.raises(AlreadyMended):
             again()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_it_is_replayed_once_however_many_replay_it_at_once(metering: Metering) -> None:
+    kept = keep(metering, subject="customer-9")
+    metering.call_it("customer-9")
+
+    outcomes = at_once([lambda: replay_kept_event(kept.pk)] * 6)
+
+    assert [type(error) for error in errors(outcomes)] == [AlreadyMended] * 5
+    assert Event.objects.count() == 1
+    assert_books_balance()
 
 
 def test_it_is_kept_anew_where_it_comes_again_after_it_was_discarded(metering: Metering) -> None:
