@@ -11,6 +11,7 @@ from wallet.errors import CardUnusable
 from wallet.models import AutomaticPayments, Card, TopUp, Wallet
 from wallet.services.automatic_payments import TIRED_AFTER, try_again
 from wallet.services.cards import refresh_card, set_backup_card
+from wallet.services.checkout import open_checkout
 from wallet.services.top_ups import close_review, payment_metadata
 from wallet.stripe_objects import CardDetails
 from wallet.tasks import charge_top_up as charge_top_up_task
@@ -92,6 +93,19 @@ def test_it_waits_for_its_cap_although_somebody_paid_a_little(money_in: MoneyIn)
 
     assert money_in.balance == -25
     assert money_in.rule.next_try_at == opens_at is not None
+
+
+def test_it_says_that_the_card_is_refused_when_somebody_paid_too_little(active: MoneyIn) -> None:
+    """The top-up lifts the suspension, the need stands, and the bank's word about the card too: there is one, and it is not charged."""
+    behave(active, "lost_card")
+    active.use(45)
+    active.work()
+    active.sandbox.pay_checkout(open_checkout(active.ask_for_link(dollars=5)))
+    active.deliver()
+
+    active.sweep()
+
+    assert (active.rule.suspension, len(active.automatic()), active.balance) == (Suspension.CARD_REFUSED, 1, -10)
 
 
 # ---------------------------------------------------------------- payments that nobody goes on with
