@@ -410,7 +410,7 @@ def test_it_looks_before_it_sends_what_a_restored_database_calls_unsent(office: 
 
 
 # ---------------------------------------------------------------- A17 and A18 stay true
-def test_it_is_put_back_when_it_fails_later(office: GivingBack, sandbox: RunningSandbox) -> None:
+def test_it_is_put_back_when_it_fails_later(office: GivingBack, sandbox: RunningSandbox, alerts: Alerts) -> None:
     """A18: and its page says so."""
     top_up = office.paid(20)
     request = office.refund(top_up, 5)
@@ -424,6 +424,7 @@ def test_it_is_put_back_when_it_fails_later(office: GivingBack, sandbox: Running
         "The bank did not take the money, so it is back in the wallet.",
     )
     assert (office.money_in.moves()[1:], office.held) == ([("refund", -5), ("refund_failed", 5)], 0)
+    assert alerts() == ["refund_failed"], "told once, however many events tell of it"
     assert office.refund(top_up, 20).status == Status.DONE
 
 

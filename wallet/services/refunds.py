@@ -6,6 +6,7 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
+from wallet.alerts import alert
 from wallet.errors import PaymentMismatch
 from wallet.ledger import Entry, lock_wallet, post
 from wallet.models import Account, Kind, Refund, RefundRequest, Wallet
@@ -45,10 +46,14 @@ def apply_refund(state: RefundState) -> Refund:
             "reason": state.reason,
         },
     )
-    if not is_new and _ORDER.index(refund.status) < _ORDER.index(state.status):
+    is_further = not is_new and _ORDER.index(refund.status) < _ORDER.index(state.status)
+    if is_further:
         refund.status = state.status
         refund.save(update_fields=["status", "updated_at"])
     _post(refund, state)
+    if refund.status in _RETURNED and (is_new or is_further):
+        # Nobody waits for it any more: its page has said that it is done, and the wallet may be closed.
+        alert("refund_failed", refund=refund.stripe_refund_id, wallet=refund.wallet_id, top_up=refund.top_up_id)
     return refund
 
 
