@@ -37,11 +37,10 @@ def counted(number: int) -> str:
 
 
 @register.simple_tag
-def table_name(options: Any, count: int | None = None) -> str:
-    """What people call the table of a model; with a count, in the middle of a sentence."""
+def table_name(options: Any) -> str:
+    """What people call the table of a model."""
     table = table_of(options.label_lower)
-    name = row_name(options) if count == 1 else table.many if table else str(options.verbose_name_plural).capitalize()
-    return name if count is None or name.startswith(("API", "Stripe")) else name[0].lower() + name[1:]
+    return table.many if table else str(options.verbose_name_plural).capitalize()
 
 
 @register.simple_tag

@@ -45,7 +45,7 @@ def _card_page(request: HttpRequest, card: RateCard, form: SheetForm, *, faults:
     standing = Rate.objects.filter(Q(valid_until=None) | Q(valid_until__gt=now), card=card).select_related("meter")
     rates = standing.order_by("meter_id", "prefix", "valid_from")[:RATES_SHOWN]
     context = {"card": card, "rates": rates, "shown": RATES_SHOWN, "form": form, "faults": faults, "now": now}
-    return console_page(request, "price_card.html", context, title=str(card), status=status)
+    return console_page(request, "price_card.html", context, title=card.name, status=status)
 
 
 def export_sheet(request: HttpRequest, card_id: int) -> StreamingHttpResponse:
@@ -98,7 +98,7 @@ def _diff_page(
         "valid_from": valid_from,
         "ends_others": ends_others,
     }
-    return console_page(request, "price_diff.html", context, title=f"Dry run: {card}", status=status)
+    return console_page(request, "price_diff.html", context, title=f"Dry run: {card.name}", status=status)
 
 
 @require_POST
