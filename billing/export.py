@@ -21,7 +21,7 @@ from wallet.models import Transfer, Wallet
 from wallet.money import plain_decimal
 
 ROWS_MAX = 5_000_000
-"""The most rows of one file: a quarter of an hour's work for a worker. A last line says how to get the rest."""
+"""The most rows of one file: a quarter of an hour's work for a worker with nothing else to do. A last line says how to get the rest."""
 ROWS_AT_ONCE = 500
 NAME_MAX = 60
 

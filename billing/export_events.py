@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from zoneinfo import ZoneInfo
 
 from billing.export import Cells, Sheet, defused, local_times
-from usage.models import Event
+from usage.event_queries import events_of_rows
+from usage.models import Event, Meter, Rate
 from wallet.models import Transfer, Wallet
 from wallet.money import plain_decimal
 
@@ -34,18 +35,21 @@ COLUMNS = (
 
 def _event_lines(wallet: Wallet, transfers: list[Transfer], zone: ZoneInfo) -> Iterator[Cells]:
     """One line for each use; money that came in has none."""
-    rows = Event.objects.select_related("meter", "rate").filter(wallet=wallet, transfer_seq__in=[transfer.seq for transfer in transfers])
-    events = {event.transfer_seq: event for event in rows}
-    found = ((transfer, events.get(transfer.seq)) for transfer in transfers)
-    return (_cells(transfer, event, wallet.currency, zone) for transfer, event in found if event is not None)
+    events = events_of_rows(wallet, [transfer.seq for transfer in transfers])
+    # Few of each among thousands of uses: read once for all of them, not once more in every row.
+    units = dict(Meter.objects.filter(pk__in={event.meter_id for event in events.values()}).values_list("pk", "unit"))
+    rates = Rate.objects.in_bulk({event.rate_id for event in events.values() if event.rate_id is not None})
+    for transfer in transfers:
+        if event := events.get(transfer.seq):
+            rate = rates[event.rate_id] if event.rate_id is not None else None
+            yield _cells(transfer, event, rate=rate, unit=units[event.meter_id], currency=wallet.currency, zone=zone)
 
 
 EVENTS = Sheet("events", COLUMNS, _event_lines)
 
 
-def _cells(transfer: Transfer, event: Event, currency: str, zone: ZoneInfo) -> Cells:
+def _cells(transfer: Transfer, event: Event, *, rate: Rate | None, unit: str, currency: str, zone: ZoneInfo) -> Cells:
     """The price is the rate's first: tiers, first block and step are explained on the charge's own page."""
-    rate = event.rate
     return (
         *local_times(zone, transfer.posted_at, event.happened_at),
         event.meter_id,
@@ -56,7 +60,7 @@ def _cells(transfer: Transfer, event: Event, currency: str, zone: ZoneInfo) -> C
         defused(event.agent),
         event.quantity,
         event.billed_quantity,
-        defused(event.meter.unit),
+        defused(unit),
         plain_decimal(rate.price_micros) if rate else "",
         rate.per_units if rate else "",
         plain_decimal(rate.setup_fee_micros) if rate else "",

@@ -6,17 +6,20 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.utils import timezone
 
 from billing.export_sources import SHEETS
 from billing.export_words import TITLES
-from billing.history import KIND_FILTERS, Query
+from billing.history import KIND_FILTERS, YEARS, Query
 from console.search import wallets_found
 from wallet.models import Wallet
 
+_YEARS = [MinValueValidator(date(YEARS.start, 1, 1)), MaxValueValidator(date(YEARS.stop - 1, 12, 31))]
+
 
 def _day_field(label: str, **more: Any) -> forms.DateField:
-    return forms.DateField(label=label, widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"), **more)
+    return forms.DateField(label=label, widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"), validators=_YEARS, **more)
 
 
 class WalletExportForm(forms.Form):

@@ -65,7 +65,13 @@ def test_it_gives_support_a_wallets_rows_and_not_the_journal(wallet: Wallet, sam
 @pytest.mark.django_db
 @pytest.mark.parametrize(
     "wrong",
-    [{"journal-zone": "Mars/Base"}, {"journal-last_day": "2026-09-30"}, {"journal-last_day": "2027-10-03"}, {"journal-first_day": "x"}],
+    [
+        {"journal-zone": "Mars/Base"},
+        {"journal-last_day": "2026-09-30"},
+        {"journal-last_day": "2027-10-03"},
+        {"journal-first_day": "x"},
+        {"journal-first_day": "9999-12-31", "journal-last_day": "9999-12-31"},
+    ],
 )
 def test_it_says_what_is_wrong_with_the_days(frances: Client, wrong: dict[str, str]) -> None:
     assert frances.post(reverse("admin:console_export_journal"), JOURNAL | wrong).status_code == 422
