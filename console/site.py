@@ -10,6 +10,7 @@ from django.shortcuts import redirect, resolve_url
 from django.template.response import TemplateResponse
 
 from workspaces.staff import staff_roles
+from workspaces.staff_admin import StaffReading
 
 
 class ConsoleSite(AdminSite):
@@ -19,6 +20,11 @@ class ConsoleSite(AdminSite):
     site_header = "Console"
     index_title = "Console"
     enable_nav_sidebar = False
+
+    def register(self, model_or_iterable: Any, admin_class: Any = None, **options: Any) -> None:
+        """Our own tables alone. What libraries bring (accounts, second factors, groups) would be written to past services and audit log."""
+        if admin_class is not None and issubclass(admin_class, StaffReading):
+            super().register(model_or_iterable, admin_class, **options)
 
     def has_permission(self, request: HttpRequest) -> bool:
         return bool(staff_roles(request.user))
@@ -38,7 +44,7 @@ class ConsoleSite(AdminSite):
 
         return super().index(request, {"title": "", "attention": attention(), "tables": tables(), **(extra_context or {})})
 
-    def app_index(self, request: HttpRequest, app_label: str, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+    def app_index(self, request: HttpRequest, app_label: str, extra_context: dict[str, Any] | None = None) -> Any:
         """Tables stand together by what they are about, not by app: there is one list of them."""
         return redirect("admin:index")
 
