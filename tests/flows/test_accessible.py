@@ -4,8 +4,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 import pytest
+from django.http import QueryDict
 from django.utils import timezone
 
+from billing.export_requests import history_order, request_export
+from billing.history import read_query
+from billing.models import Export
 from tests.axe import faults_in_every_look, faults_of
 from tests.browser import Pages
 from tests.flows.conftest import Northside, SignedInPage
@@ -37,6 +41,8 @@ def places(northside: Northside) -> Places:
     failed, unknown = _top_up(northside, first, "failed"), _top_up(northside, first, "unknown")
     paid = TopUp.objects.filter(status="succeeded").first()
     assert paid
+    order = history_order(northside.wallet, kind=Export.Kind.TRANSACTIONS, query=read_query(QueryDict()), zone=northside.workspace.zone)
+    request_export(order, by=northside.alice)
     return Places(
         signed_in={
             "billing": billing,
@@ -44,6 +50,7 @@ def places(northside: Northside) -> Places:
             "add balance": f"{billing}/add-balance",
             "automatic payments": f"{billing}/automatic-payments",
             "e-mails": f"{billing}/e-mails",
+            "exports": f"{billing}/exports",
             "three ways": f"{billing}/links/{connect.pk}",
             "remove card": f"{billing}/cards/{first.pk}/remove",
             "receipt": f"{billing}/receipts/{paid.receipt_number}",
