@@ -7,3 +7,5 @@ from wallet_billing.settings import INSTALLED_APPS, STORAGES
 INSTALLED_APPS = [*INSTALLED_APPS, "tests"]
 PASSWORD_HASHERS = ["tests.hashers.CheapHasher"]
 STORAGES = {**STORAGES, "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}}
+# Looked for when asked for: otherwise every test's first client would read hundreds of files before its first request.
+WHITENOISE_AUTOREFRESH = True

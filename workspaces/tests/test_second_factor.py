@@ -1,15 +1,17 @@
 """The second factor: switching it on, signing in with it, and that the database alone holds no secret."""
 
 import re
+from io import StringIO
 from typing import Any
 
 import pytest
 from allauth.mfa.adapter import get_adapter
 from allauth.mfa.models import Authenticator
 from allauth.mfa.totp.internal import auth as totp
+from django.core.management import CommandError, call_command
 from django.test import Client
 
-from workspaces.models import User
+from workspaces.models import AuditEntry, User
 from workspaces.tests.conftest import PASSWORD
 
 ACTIVATE = "/accounts/2fa/totp/activate/"
@@ -117,6 +119,28 @@ def test_it_limits_guesses_at_the_code(protected: tuple[User, str], clock: Clock
     browser.post("/accounts/2fa/authenticate/", {"code": clock.code(protected[1])})
 
     assert browser.get("/accounts/").status_code == 302
+
+
+def test_it_is_taken_away_by_the_operator_alone_and_the_person_is_told(
+    protected: tuple[User, str], mailoutbox: list[Any], django_capture_on_commit_callbacks: Any
+) -> None:
+    user, browser = protected[0], Client()
+    with django_capture_on_commit_callbacks(execute=True):
+        call_command("reset_second_factor", user.email.upper(), "--reason", "She showed her passport", stdout=StringIO())
+    _send_password(browser, user)
+
+    assert browser.get("/accounts/").status_code == 200
+    assert (mailoutbox[-1].to, mailoutbox[-1].subject) == ([user.email], "Your second factor was removed")
+    assert AuditEntry.objects.get(action="person.second_factor_reset").reason == "She showed her passport"
+
+
+@pytest.mark.parametrize(
+    ("email", "reason", "why"),
+    [("alice@northside.example", " ", "how you made sure"), ("nobody@x.example", "r", "Nobody"), ("alice@northside.example", "r", "has no")],
+)
+def test_it_is_taken_from_nobody_without_a_reason(alice: User, email: str, reason: str, why: str) -> None:
+    with pytest.raises(CommandError, match=why):
+        call_command("reset_second_factor", email, "--reason", reason)
 
 
 def test_it_shows_its_pages_in_our_words(protected: tuple[User, str]) -> None:
