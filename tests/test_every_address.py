@@ -82,7 +82,9 @@ def northside(db: None) -> Workspace:
 def with_keys(northside: Workspace) -> list[Client]:
     """The platform's key and the workspace's own, with every right there is."""
     platform = services.create_api_key(None, name="Platform", scopes=list(PLATFORM_SCOPES), expires_at=None, created_by=None)
-    own = services.create_api_key(northside, name="Own", scopes=[Scope.EVENTS_WRITE, Scope.WALLET_READ, Scope.WALLET_WRITE], expires_at=None, created_by=None)
+    own = services.create_api_key(
+        northside, name="Own", scopes=[Scope.EVENTS_WRITE, Scope.WALLET_READ, Scope.WALLET_WRITE], expires_at=None, created_by=None
+    )
     return [Client(headers={"Authorization": f"Bearer {made.secret}"}) for made in (platform, own)]
 
 

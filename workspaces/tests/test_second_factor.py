@@ -136,7 +136,11 @@ def test_it_is_taken_away_by_the_operator_alone_and_the_person_is_told(
 
 @pytest.mark.parametrize(
     ("email", "reason", "why"),
-    [("alice@northside.example", " ", "how you made sure"), ("nobody@x.example", "r", "Nobody"), ("alice@northside.example", "r", "has no")],
+    [
+        ("alice@northside.example", " ", "how you made sure"),
+        ("nobody@x.example", "r", "Nobody"),
+        ("alice@northside.example", "r", "has no"),
+    ],
 )
 def test_it_is_taken_from_nobody_without_a_reason(alice: User, email: str, reason: str, why: str) -> None:
     with pytest.raises(CommandError, match=why):
