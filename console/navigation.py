@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from django.http import HttpRequest
 from django.urls import NoReverseMatch, reverse
 
+from workspaces.staff import StaffRole, may_act
+
 
 @dataclass(frozen=True)
 class Place:
@@ -16,12 +18,12 @@ class Place:
     current: bool
 
 
-_WALLETS = "admin:wallet_wallet_changelist"
+_WALLETS, _APPROVALS = "admin:wallet_wallet_changelist", "console:proposals"
 # Those of acts stand with their app and are shown as soon as it brings them.
 _PLACES = (
     ("Start", "admin:index", "gear"),
     ("Wallets", _WALLETS, "wallet"),
-    ("Approvals", "console:proposals", "check"),
+    ("Approvals", _APPROVALS, "check"),
     ("Kept-aside events", "admin:console_kept", "alert"),
     ("Prices", "admin:console_prices", "adjust"),
     ("What if", "admin:console_what_if", "flask"),
@@ -97,7 +99,8 @@ def tables() -> list[tuple[str, list[Table]]]:
 
 def places(request: HttpRequest) -> list[Place]:
     """The links, with the one that the page belongs to."""
-    found = [(label, address, icon) for label, name, icon in _PLACES if (address := address_of(name))]
+    open_to_them = [place for place in _PLACES if place[1] != _APPROVALS or may_act(request.user, roles=[StaffRole.FINANCE])]
+    found = [(label, address, icon) for label, name, icon in open_to_them if (address := address_of(name))]
     here = max((address for _, address, _ in found if request.path.startswith(address)), key=len, default="")
     start = address_of("admin:index")
     if here == start and request.path.startswith(f"{start}wallets/"):
