@@ -62,6 +62,8 @@ def suspension_words(reason: str, *, failed: TopUp | None) -> tuple[str, str]:
         return "There is no card to charge", "Connect one, and automatic payments go on."
     if reason == Suspension.NOT_CONFIRMED:
         return "The payment was not confirmed in time", f"Your bank had asked whether it is really you. {NOTHING_GOES_ON}"
+    if reason == Suspension.DISPUTED:
+        return "A disputed payment was taken back", f"The bank's decision is final. {NOTHING_GOES_ON}"
     if failed is None:
         return "The card was declined", NOTHING_GOES_ON
     often = " It was tried three times." if reason == Suspension.DECLINED else ""

@@ -85,6 +85,7 @@ def test_it_says_why_a_payment_failed_and_when_the_next_is_made(active: Wallet, 
         (Suspension.DECLINED, "It was tried three times."),
         (Suspension.NOT_CONFIRMED, "The payment was not confirmed in time."),
         (Suspension.NO_CARD, "There is no card to charge. Connect one"),
+        (Suspension.DISPUTED, "A disputed payment was taken back."),
     ],
 )
 def test_it_says_why_payments_are_suspended(active: Wallet, reason: AutomaticPayments.Suspension, words: str) -> None:

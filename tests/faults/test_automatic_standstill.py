@@ -258,3 +258,28 @@ def renew(card: Card) -> None:
             reusable=True,
         )
     )
+
+
+# ---------------------------------------------------------------- a dispute
+@pytest.mark.parametrize("outcome", ["lose_dispute", "win_dispute"])
+def test_it_asks_the_owner_before_it_charges_on_after_a_lost_dispute(active: MoneyIn, outcome: str) -> None:
+    """A19: a card whose holder had the money taken back is charged again only where the owner says so."""
+    active.use(25)
+    active.work()
+    dispute = active.sandbox.open_dispute(str(TopUp.objects.get().payment_intent_id))
+    active.deliver()
+    getattr(active.sandbox, outcome)(dispute["id"])
+    active.deliver()
+    active.use(29)
+    active.pass_time(hours=2)
+    active.sweep()
+    charged = TopUp.objects.count()
+    is_lost = outcome == "lose_dispute"
+
+    assert (active.rule.suspension, charged) == (("disputed", 1) if is_lost else ("", 2))
+    active.deliver()
+    assert active.rule.suspension == ("disputed" if is_lost else "")
+    if is_lost:
+        try_again(active.wallet)
+        active.work()
+        assert TopUp.objects.count() == 2

@@ -23,6 +23,7 @@ class AutomaticPayments(models.Model):
         CARD_REFUSED = "card_refused", "The card can't be charged any more"
         NO_CARD = "no_card", "No card is connected"
         NOT_CONFIRMED = "not_confirmed", "The payment was not confirmed"
+        DISPUTED = "disputed", "A disputed payment was lost"
 
     wallet = models.OneToOneField(Wallet, on_delete=models.PROTECT, primary_key=True, related_name="automatic_payments")
     is_active = models.BooleanField(default=False, help_text="Switched on by the owner; may be suspended all the same.")

@@ -10,8 +10,9 @@ from wallet import stripe_gateway
 from wallet.alerts import alert
 from wallet.errors import AlreadyResolved, AmountOutOfRange
 from wallet.ledger import Entry, lock_wallet, post
-from wallet.models import Account, Dispute, Kind, TopUp, Transfer
+from wallet.models import Account, AutomaticPayments, Dispute, Kind, TopUp, Transfer
 from wallet.money import format_money, to_minor_exact
+from wallet.services.automatic_suspension import suspend
 from wallet.services.settlement import lock_credited_top_up
 from wallet.services.standing import announce_standings
 from wallet.stripe_objects import DisputeState
@@ -35,10 +36,13 @@ def apply_dispute(state: DisputeState) -> Dispute:
     )
     if is_new:
         alert("dispute_opened", dispute=state.id, wallet=top_up.wallet_id, top_up=top_up.pk)
+    was_open = dispute.closed_at is None
     _follow(dispute, state, currency=top_up.wallet.currency)
     if dispute.waits_because:
         alert("dispute_waits", dispute=state.id, wallet=top_up.wallet_id, because=dispute.waits_because)
     _post(dispute)
+    if was_open and dispute.status == "lost":
+        _stop_automatic_payments(dispute)
     return dispute
 
 
@@ -128,6 +132,14 @@ def _post(dispute: Dispute) -> None:
         )
     post(dispute.wallet_id, entries)
     announce_standings([lock_wallet(dispute.wallet_id)], came_in=bool(returned))
+
+
+def _stop_automatic_payments(dispute: Dispute) -> None:
+    """Whoever had money taken back by the bank has not agreed to the next charge: the owner must say so."""
+    wallet = lock_wallet(dispute.wallet_id)
+    rule = AutomaticPayments.objects.filter(wallet=wallet, is_active=True, suspended_at=None).first()
+    if rule is not None:
+        suspend(wallet, rule, AutomaticPayments.Suspension.DISPUTED)
 
 
 def _where_it_is(dispute: Dispute) -> Account:

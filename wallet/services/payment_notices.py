@@ -33,6 +33,10 @@ _SUSPENSIONS = {
         "Your bank wanted you to confirm a payment of {amount}, and nobody did in time.",
         "Try again and confirm the payment, or use another card.",
     ),
+    Suspension.DISPUTED: (
+        "The bank has taken a payment back that was disputed, and its decision is final.",
+        "Nothing is charged until you say so: try again, or use another card.",
+    ),
 }
 """What happened, and what its owner can do."""
 

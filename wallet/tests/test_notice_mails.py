@@ -177,6 +177,11 @@ def suspended_unconfirmed(stage: Stage) -> list[str]:
     return ["wanted you to confirm a payment of $25.00, and nobody did in time", "Try again and confirm"]
 
 
+def suspended_after_dispute(stage: Stage) -> list[str]:
+    stage.suspend(Suspension.DISPUTED)
+    return ["has taken a payment back that was disputed", "try again, or use another card"]
+
+
 def confirm_payment(stage: Stage) -> list[str]:
     stage.decline("authentication_required")
     link = stage.rule.confirmation_link
@@ -269,6 +274,7 @@ SAID: list[tuple[Callable[[Stage], list[str]], str, str]] = [
     (suspended_after_three, "Automatic payments are suspended for A&B Calls", "/automatic-payments"),
     (suspended_without_card, "Automatic payments are suspended for A&B Calls", "/automatic-payments"),
     (suspended_unconfirmed, "Automatic payments are suspended for A&B Calls", "/automatic-payments"),
+    (suspended_after_dispute, "Automatic payments are suspended for A&B Calls", "/automatic-payments"),
     (confirm_payment, "Please confirm $25.00 for A&B Calls", "http://testserver/pay/"),
     (monthly_cap, "Automatic payments of A&B Calls reached their monthly cap", "/automatic-payments"),
     (daily_cap, "Automatic payments of A&B Calls reached their limit for today", "/automatic-payments"),
