@@ -192,7 +192,7 @@ def _card_removed(row: Card, wallet: Wallet) -> dict[str, str]:
 
 def _link(row: PaymentLink, wallet: Wallet) -> dict[str, str]:
     what = f"to pay {format_money(row.amount_micros, currency=wallet.currency)}" if row.amount_micros else "to connect a card"
-    state = "used" if row.used_at else "withdrawn" if row.withdrawn_at else f"open until {row.expires_at:%b %-d, %H:%M} UTC"
+    state = "used" if row.used_at else "withdrawn" if row.withdrawn_at else f"open until {row.expires_at:%b %-d %Y, %H:%M} UTC"
     declines = f" · {row.declines} declined" if row.declines else ""
     return {"icon": "link", "title": f"Payment link {what}", "text": state + declines,
             "href": address_of("admin:wallet_paymentlink_change", row.pk)}  # fmt: skip
@@ -225,7 +225,7 @@ def _outgoing(row: OutgoingEvent, wallet: Wallet) -> dict[str, str]:
 
 def _hold(row: Hold, wallet: Wallet) -> dict[str, str]:
     amount = format_exact(row.amount_micros, currency=wallet.currency)
-    words = f"for a {row.get_purpose_display().lower()} · {row.reference} · until {row.expires_at:%b %-d, %H:%M} UTC"
+    words = f"for a {row.get_purpose_display().lower()} · {row.reference} · until {row.expires_at:%b %-d %Y, %H:%M} UTC"
     return {"icon": "lock", "title": f"{amount} set aside", "text": words}
 
 

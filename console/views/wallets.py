@@ -1,5 +1,6 @@
 """One wallet as staff see it: figures, cards, the rule, the customer's own status bar, and everything that happened."""
 
+from django.db.models import Case, When
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.utils import timezone
@@ -12,12 +13,13 @@ from usage.event_queries import provider_costs_of_rows
 from wallet.models import AutomaticPayments, Hold, Transfer, Wallet
 from wallet.queries import kept_cards
 from wallet.standing import standing_of
-from workspaces.models import Membership
+from workspaces.models import Membership, Role
 
 HOLDS_SHOWN = 100
 MEMBERS_SHOWN = 20
 TRANSFERS_SHOWN = 100
 SEQ_DIGITS_MAX = 18
+OWNERS_FIRST = Case(*(When(role=role, then=rank) for rank, role in enumerate(Role)))
 _ACTS = (
     ("Adjust", "console:adjust"),
     ("Grant promotion", "console:grant"),
@@ -44,7 +46,9 @@ def show_wallet(request: HttpRequest, wallet_id: int) -> HttpResponse:
             "bar": status_bar_for(wallet, zone=wallet.workspace.zone),
             "cards": kept_cards(wallet),
             "rule": AutomaticPayments.objects.filter(wallet=wallet).first(),
-            "members": Membership.objects.filter(workspace=wallet.workspace).select_related("user").order_by("-role", "pk")[:MEMBERS_SHOWN],
+            "members": Membership.objects.filter(workspace=wallet.workspace)
+            .select_related("user")
+            .order_by(OWNERS_FIRST, "pk")[:MEMBERS_SHOWN],
             "acts": [(label, address) for label, name in _ACTS if (address := address_of(name, wallet.workspace.public_id))],
             "timeline": timeline,
             "groups": GROUPS,

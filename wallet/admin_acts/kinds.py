@@ -39,7 +39,8 @@ def _adjustment_facts(adjustment: Adjustment) -> list[Fact]:
 
 def _promotion_facts(grant: PromotionGrant) -> list[Fact]:
     ends = grant.expires_at
-    lapses = f"{ends.astimezone(grant.wallet.workspace.zone):{TIME_FORMAT}}" if ends else "Never"
+    zone = grant.wallet.workspace.zone
+    lapses = f"{ends.astimezone(zone):{TIME_FORMAT}} ({zone})" if ends else "Never"
     return [("Words for the customer", grant.words), ("Lapses", lapses)]
 
 
