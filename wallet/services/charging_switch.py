@@ -89,6 +89,12 @@ def resume_after_restore() -> None:
         resume_charging()
 
 
+def look_again_after_restore(*, after: timedelta) -> None:
+    """Stripe knows of payments that could not be taken over yet: the sweep has it asked once more, and until then nothing is charged."""
+    waiting = ChargingSwitch.objects.filter(paused_at__isnull=False, reason=RESTORED)
+    waiting.update(changed_at=Now() - RESTORE_WOKEN_EVERY + after)
+
+
 def wake_restore() -> None:
     """The sweep's part: the message that has a restored database reconciled may be lost, and its worker killed."""
     waiting = ChargingSwitch.objects.filter(paused_at__isnull=False, reason=RESTORED, changed_at__lt=Now() - RESTORE_WOKEN_EVERY)
@@ -133,9 +139,13 @@ def _pause(switch: ChargingSwitch, reason: str) -> None:
 def _this_database() -> str:
     """Cluster and timeline: a base backup brought forward begins a new timeline, a dump lands in another cluster."""
     with connection.cursor() as cursor:
-        # Known to PostgreSQL's control file alone.
+        # The timeline that is written to now, by the name of its log: what pg_control_checkpoint() says is that of the last
+        # checkpoint, and after a promotion the next one may take minutes to come.
         cursor.execute(
-            "SELECT system_identifier || '/' || timeline_id FROM pg_control_system(), pg_control_checkpoint()",
+            """
+            SELECT system_identifier || '/' || ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::integer
+            FROM pg_control_system()
+            """
         )
         (name,) = cursor.fetchone()
     return str(name)

@@ -37,7 +37,10 @@ Item = TypeVar("Item")
 
 @dataclass
 class Found:
-    """What one run brought into step; `unmatched` is money of ours without a wallet, `refused` what did not fit its row."""
+    """What one run brought into step; `unmatched` is money of ours without a wallet, `refused` what did not fit its row.
+
+    `too_young`: payments whose row may be just about to be committed elsewhere. Whose row is gone for good, a later run adopts.
+    """
 
     payments: int = 0
     refunds: int = 0
@@ -45,6 +48,7 @@ class Found:
     credited: int = 0
     unmatched: int = 0
     refused: int = 0
+    too_young: int = 0
 
 
 def reconcile_since(look_back: timedelta = LOOK_BACK, *, tell: Tell = lambda words: None) -> Found:
@@ -118,7 +122,8 @@ def _settled(payment: Payment, found: Found) -> TopUp | None:
         return settle_payment(payment)
     except UnknownPayment:
         if timezone.now() - payment.created_at < ADOPT_AFTER:
-            return None  # Its row may be just about to be committed elsewhere.
+            found.too_young += 1
+            return None
         top_up = adopt_payment(payment)
     if top_up is None and payment.succeeded:
         found.unmatched += 1
