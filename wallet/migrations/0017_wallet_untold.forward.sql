@@ -1,10 +1,11 @@
 -- What the database itself keeps of how a wallet stands, so that the sweep finds by index who must be told.
--- As functions, for two reasons: an expression would be read and planned anew with every statement that writes a wallet, and who adds a
--- currency replaces the function, which writes no table anew.
+-- By a trigger: a generated column would have the table written anew, while nobody can charge or pay. What it keeps is in columns, and not
+-- in indexes over the sums themselves, which would end updates in place (HOT). Who adds a currency replaces the function.
+-- All of it can be run again after it was broken off.
 
 -- services.standing._next, as far as a row shows it without a clock. Nothing here overflows where the sums themselves do not: that would
 -- stop every write to the row. In the grace time and after it the time decides: there the sweep goes by wallet_grace_end.
-CREATE FUNCTION wallet_is_untold(
+CREATE OR REPLACE FUNCTION wallet_is_untold(
     told varchar, balance bigint, held bigint, overdraft bigint, seq bigint, depleted timestamptz, chosen_level bigint, currency varchar,
     closed timestamptz
 ) RETURNS boolean LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
@@ -38,7 +39,7 @@ END
 $$;
 
 -- Wallet.grace_until. Immutable, as minutes are as long in every zone.
-CREATE FUNCTION wallet_grace_end(depleted timestamptz, minutes integer, extended timestamptz)
+CREATE OR REPLACE FUNCTION wallet_grace_end(depleted timestamptz, minutes integer, extended timestamptz)
 RETURNS timestamptz LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
 BEGIN
     IF depleted IS NULL THEN
@@ -47,3 +48,21 @@ BEGIN
     RETURN GREATEST(depleted + make_interval(mins => minutes), extended);
 END
 $$;
+
+CREATE OR REPLACE FUNCTION wallet_keep_standing() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    NEW.grace_ends_at := wallet_grace_end(NEW.depleted_at, NEW.grace_minutes, NEW.grace_extended_until);
+    NEW.is_untold := wallet_is_untold(
+        NEW.announced, NEW.balance_micros, NEW.held_micros, NEW.overdraft_micros, NEW.last_seq, NEW.depleted_at, NEW.low_balance_micros,
+        NEW.currency, NEW.closed_at
+    );
+    RETURN NEW;
+END
+$$;
+
+DROP TRIGGER IF EXISTS wallet_keeps_standing ON wallet_wallet;
+ALTER TABLE wallet_wallet
+    DROP COLUMN IF EXISTS grace_ends_at, DROP COLUMN IF EXISTS is_untold,
+    ADD COLUMN grace_ends_at timestamptz, ADD COLUMN is_untold boolean;
+CREATE TRIGGER wallet_keeps_standing BEFORE INSERT OR UPDATE ON wallet_wallet
+    FOR EACH ROW EXECUTE FUNCTION wallet_keep_standing();

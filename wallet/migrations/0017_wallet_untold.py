@@ -1,66 +1,67 @@
-"""What the sweep looks up instead of reading every wallet. Writes the table of wallets anew: a row per customer, some seconds per million."""
+"""What the sweep looks up instead of reading every wallet. Columns that a trigger keeps, and not generated ones, for which PostgreSQL
+would write the whole table anew while every wallet waits: 14 s for a million, and this keeps none waiting.
+
+Where it is broken off: drop an index that PostgreSQL shows as invalid, and migrate again.
+"""
 
 from pathlib import Path
 
-from django.db import migrations, models
-from django.db.models import F, Func, Q
+from django.contrib.postgres.operations import AddIndexConcurrently
+from django.db import migrations, models, transaction
+from django.db.models import F, Q
 
 FORWARD = Path(__file__).with_suffix(".forward.sql").read_text()
 REVERSE = Path(__file__).with_suffix(".reverse.sql").read_text()
+BATCH = 2_000
+
+
+def fill(apps, schema_editor):
+    """Has the trigger look at each wallet once. In batches, each by itself, locked in the order that everybody keeps to."""
+    database = schema_editor.connection.alias
+    wallets = apps.get_model("wallet", "Wallet").objects.using(database).filter(is_untold=None).order_by("pk")
+    last = 0
+    while True:
+        with transaction.atomic(using=database):
+            batch = list(wallets.filter(pk__gt=last).select_for_update(no_key=True).values_list("pk", flat=True)[:BATCH])
+            wallets.filter(pk__in=batch).update(announced=F("announced"))
+        if not batch:
+            return
+        last = batch[-1]
 
 
 class Migration(migrations.Migration):
+    atomic = False
+
     dependencies = [
         ("wallet", "0016_figures_of_operations"),
     ]
 
     operations = [
-        migrations.RunSQL(FORWARD, REVERSE),
-        migrations.AddField(
-            model_name="wallet",
-            name="grace_ends_at",
-            field=models.GeneratedField(
-                db_persist=True,
-                expression=Func(
-                    F("depleted_at"),
-                    F("grace_minutes"),
-                    F("grace_extended_until"),
-                    function="wallet_grace_end",
-                    output_field=models.DateTimeField(),
+        migrations.RunSQL(
+            FORWARD,
+            REVERSE,
+            state_operations=[
+                migrations.AddField(
+                    model_name="wallet",
+                    name="grace_ends_at",
+                    field=models.DateTimeField(
+                        editable=False, help_text="grace_until, kept by the database for the sweep to look up.", null=True
+                    ),
                 ),
-                help_text="grace_until, kept by the database for the sweep to look up.",
-                null=True,
-                output_field=models.DateTimeField(),
-            ),
-        ),
-        migrations.AddField(
-            model_name="wallet",
-            name="is_untold",
-            field=models.GeneratedField(
-                db_persist=True,
-                expression=Func(
-                    F("announced"),
-                    F("balance_micros"),
-                    F("held_micros"),
-                    F("overdraft_micros"),
-                    F("last_seq"),
-                    F("depleted_at"),
-                    F("low_balance_micros"),
-                    F("currency"),
-                    F("closed_at"),
-                    function="wallet_is_untold",
-                    output_field=models.BooleanField(),
+                migrations.AddField(
+                    model_name="wallet",
+                    name="is_untold",
+                    field=models.BooleanField(
+                        editable=False,
+                        help_text="Whether it stands otherwise than was told last, whatever the time: kept by the database, and never null.",
+                        null=True,
+                    ),
                 ),
-                help_text="Whether it stands otherwise than was told last, whatever the time: kept by the database, and never null.",
-                null=True,
-                output_field=models.BooleanField(),
-            ),
+            ],
         ),
-        migrations.AddIndex(
-            model_name="wallet",
-            index=models.Index("workspace", condition=Q(is_untold=True), name="wallet_untold"),
-        ),
-        migrations.AddIndex(
+        migrations.RunPython(fill, migrations.RunPython.noop),
+        AddIndexConcurrently(model_name="wallet", index=models.Index("workspace", condition=Q(is_untold=True), name="wallet_untold")),
+        AddIndexConcurrently(
             model_name="wallet",
             index=models.Index(
                 "announced",

@@ -4,7 +4,6 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from django.db import models
-from django.db.models import F, Func
 from django.db.models.functions import Now
 
 from wallet.money import CURRENCIES
@@ -57,36 +56,10 @@ class Wallet(models.Model):
         db_default=Standing.FINE,
         help_text="The last standing that people and the platform were told of.",
     )
-    grace_ends_at = models.GeneratedField(
-        expression=Func(
-            F("depleted_at"),
-            F("grace_minutes"),
-            F("grace_extended_until"),
-            function="wallet_grace_end",
-            output_field=models.DateTimeField(),
-        ),
-        output_field=models.DateTimeField(),
-        db_persist=True,
+    grace_ends_at = models.DateTimeField(null=True, editable=False, help_text="grace_until, kept by the database for the sweep to look up.")
+    is_untold = models.BooleanField(
         null=True,
-        help_text="grace_until, kept by the database for the sweep to look up.",
-    )
-    is_untold = models.GeneratedField(
-        expression=Func(
-            F("announced"),
-            F("balance_micros"),
-            F("held_micros"),
-            F("overdraft_micros"),
-            F("last_seq"),
-            F("depleted_at"),
-            F("low_balance_micros"),
-            F("currency"),
-            F("closed_at"),
-            function="wallet_is_untold",
-            output_field=models.BooleanField(),
-        ),
-        output_field=models.BooleanField(),
-        db_persist=True,
-        null=True,
+        editable=False,
         help_text="Whether it stands otherwise than was told last, whatever the time: kept by the database, and never null.",
     )
     overdraft_micros = models.BigIntegerField(

@@ -79,7 +79,7 @@ def set_low_level(wallet: Wallet, *, micros: int | None) -> None:
 def stale_standings() -> "QuerySet[Wallet]":
     """The wallets whose standing is not what was told last, by the database's clock: _next, found by index alone.
 
-    What a row shows by itself stands in `is_untold`; how the grace time ends or begins anew, in `grace_ends_at`. Both are generated.
+    What a row shows by itself stands in `is_untold`; how the grace time ends or begins anew, in `grace_ends_at`. A trigger keeps both.
     """
     is_over = Q(closed_at=None, announced=Standing.DEPLETED, grace_ends_at__lte=Now())
     goes_on_again = Q(closed_at=None, announced=Standing.PAUSED, grace_ends_at__gt=Now())
