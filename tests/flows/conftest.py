@@ -20,6 +20,8 @@ from workspaces.models import Membership, Role, User, Workspace
 
 PASSWORD = "correct horse battery"
 TURNS_WITHIN_MS = 20_000
+PICTURES_MAX, PICTURE_EVERY_MS = 20, 250
+"""A dialog fades in; a person holds the phone still until the camera has it."""
 
 
 @pytest.hookimpl(tryfirst=True)  # Before pytest-xdist looks for groups.
@@ -100,9 +102,12 @@ def picture(page: Page) -> "np.ndarray[Any, Any]":
 def read_code(page: Page) -> str:
     """The address in the QR code, read off a picture of the page by OpenCV."""
     page.locator(".qr-code").scroll_into_view_if_needed()
-    text, _, _ = cv2.QRCodeDetector().detectAndDecode(picture(page))
-    assert text, "no QR code can be read off the page"
-    return text
+    for _ in range(PICTURES_MAX):
+        text, _, _ = cv2.QRCodeDetector().detectAndDecode(picture(page))
+        if text:
+            return text
+        page.wait_for_timeout(PICTURE_EVERY_MS)
+    pytest.fail("no QR code can be read off the page")
 
 
 def ask_for(page: Page, amount: str, *, another_way: bool = False) -> None:
