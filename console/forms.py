@@ -6,6 +6,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.utils import timezone
 
+from billing.history import YEARS
 from usage.models import RateCard
 from usage.services.price_sheets import CHARACTERS_MAX
 from wallet.automatic_rule import Terms as Rule
@@ -123,9 +124,12 @@ class WhatIfForm(forms.Form):
     def clean_month(self) -> datetime:
         """Its first day."""
         try:
-            return datetime.strptime(self.cleaned_data["month"], "%Y-%m").replace(tzinfo=UTC)
+            month = datetime.strptime(self.cleaned_data["month"], "%Y-%m").replace(tzinfo=UTC)
         except ValueError as error:
             raise ValidationError("Write the month as in 2026-10.", code="month") from error
+        if month.year not in YEARS:
+            raise ValidationError("There is no book of that year. Write the month as in 2026-10.", code="year")
+        return month
 
     def rule(self) -> Rule | None:
         """None where none was given. Raises ValidationError where only a part was."""

@@ -63,8 +63,16 @@ def metrics(request: HttpRequest) -> HttpResponse:
         return refused
     registry = CollectorRegistry()
     registry.register(_Everything())
-    encoder, content_type = choose_encoder(request.headers.get("Accept", ""))
+    encoder, content_type = _encoder(request.headers.get("Accept", ""))
     return HttpResponse(encoder(registry), content_type=content_type)
+
+
+def _encoder(accepted: str) -> tuple[Callable[[CollectorRegistry], bytes], str]:
+    """The plain format where the header is none that the library can read: it fails on versions that are no numbers."""
+    try:
+        return choose_encoder(accepted)
+    except (TypeError, ValueError):
+        return choose_encoder("")
 
 
 def _has_token(request: HttpRequest) -> bool:

@@ -5,7 +5,7 @@ Each source is one index walk of a page's length; the pages are told apart by th
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from heapq import merge
 from itertools import islice
 from typing import Any
@@ -106,9 +106,11 @@ def _read(before: str) -> _Cursor | None:
     source, _, key = rest.partition("|")
     try:
         moment = datetime.fromisoformat(at)
-    except ValueError:
+        # At either end of the calendar a moment has no time in other zones.
+        is_moment = moment.tzinfo is not None and bool(moment.astimezone(UTC))
+    except (ValueError, OverflowError):
         return None
-    return (moment, source, key) if moment.tzinfo is not None and source in _ORDER and key else None
+    return (moment, source, key) if is_moment and source in _ORDER and key else None
 
 
 def _walk(source: _Source, wallet: Wallet, cursor: _Cursor | None) -> list[Entry]:

@@ -9,7 +9,7 @@ from django.forms import ModelForm
 from django.http import HttpRequest
 
 from usage.errors import RateEnded
-from usage.models import Meter, Rate, RateCard
+from usage.models import Meter, MeterKind, Rate, RateCard
 from usage.services.prices import end_rate
 from wallet.money import format_exact
 from workspaces.services.audit import record
@@ -47,7 +47,10 @@ class MeterAdmin(_MadeByPricing):
     ordering = ["key"]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Meter | None = None) -> tuple[str, ...]:
-        return ("key", "unit", "kind") if obj is not None else ()
+        if obj is None:
+            return ()
+        # What is measured live has no other live meter: the database would refuse one.
+        return ("key", "unit", "kind") if obj.kind == MeterKind.LAB else ("key", "unit", "kind", "live_meter")
 
 
 @admin.register(RateCard)

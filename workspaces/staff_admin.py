@@ -3,9 +3,12 @@
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.contrib.admin.views.main import SEARCH_VAR
+from django.core.exceptions import ValidationError
 from django.core.paginator import Paginator
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import Http404, HttpRequest
 from django.utils.functional import cached_property
 
 from workspaces.staff import EVERY_ROLE, may_act
@@ -41,6 +44,17 @@ class StaffReading(ModelAdmin):
     show_facets = admin.ShowFacets.NEVER
     list_per_page = 50
     actions: Any = ()
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        """404 for filters and rows that nothing could have: Django would ask PostgreSQL for them, and fail."""
+        if any("\0" in value for name in request.GET if name != SEARCH_VAR for value in request.GET.getlist(name)):
+            raise Http404
+        for key in request.POST.getlist(ACTION_CHECKBOX_NAME):
+            try:
+                self.opts.pk.to_python(key)
+            except ValidationError as error:
+                raise Http404 from error
+        return super().changelist_view(request, extra_context)
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         return may_act(request.user, roles=EVERY_ROLE)

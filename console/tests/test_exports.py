@@ -84,3 +84,10 @@ def test_it_says_that_no_workspace_is_meant(frances: Client) -> None:
 
     assert answer.status_code == 422
     assert "No workspace is found by that." in answer.content.decode()
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("zone", ["posixrules", "localtime", "../UTC", "Europe"])
+def test_it_takes_no_zone_that_the_database_does_not_know(frances: Client, zone: str) -> None:
+    """ZoneInfo opens whatever file of the machine has that name; the worker would fail, and keep every other journal waiting."""
+    assert frances.post(reverse("admin:console_export_journal"), JOURNAL | {"journal-zone": zone}).status_code == 422

@@ -6,7 +6,7 @@ Reading and comparing change nothing: that is the dry run. What a rate may be is
 import csv
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from hashlib import sha256
 from io import StringIO
@@ -14,7 +14,7 @@ from io import StringIO
 from django.db import transaction
 from django.db.models import Q, QuerySet
 
-from usage.errors import LineFault, PricesChanged, PriceSheetInvalid
+from usage.errors import LineFault, PricesChanged, PriceSheetInvalid, TermsInvalid
 from usage.models import Meter, Rate, RateCard
 from usage.rating import Tier
 from usage.services.prices import RATES_MAX, Terms, end_rate, lock_prices, publish_rates
@@ -26,6 +26,8 @@ CHARACTERS_MAX = 5_000_000
 FAULTS_MAX = 100
 """The most lines that are named at once; a sheet with more is wrong as a whole."""
 _DIGITS_MAX = 12
+_NAME_SHOWN_MAX = 64
+"""Of a cell that names nothing: a hundred such lines must not make a page of megabytes."""
 
 
 @dataclass(frozen=True)
@@ -138,11 +140,11 @@ def _terms(row: dict[str, str], *, known: set[str]) -> Terms:
         raise ValueError(f"This line has not as many cells as the first one: {len(COLUMNS)} at most.")
     cells = {name: value.strip().removeprefix("'") for name, value in row.items()}
     if cells["meter"] not in known:
-        raise ValueError(f"There is no meter {cells['meter']!r}. There are: {', '.join(sorted(known))}.")
+        raise ValueError(f"There is no meter {cells['meter'][:_NAME_SHOWN_MAX]!r}. There are: {', '.join(sorted(known))}.")
     prefix = cells.get("prefix", "").removeprefix("+")
     if not (prefix.isascii() and (prefix.isdecimal() or not prefix) and len(prefix) <= 15):
         raise ValueError(f"A prefix is the first digits of a number, as in 44 or 1212; not {prefix!r}.")
-    return Terms(
+    terms = Terms(
         meter=cells["meter"],
         prefix=prefix,
         price_micros=_micros(cells["price"], name="price"),
@@ -152,6 +154,12 @@ def _terms(row: dict[str, str], *, known: set[str]) -> Terms:
         step=_whole(cells.get("step", ""), name="step"),
         tiers=_tiers(cells.get("tiers", "")),
     )
+    try:
+        # Whatever else a rate must not say, such as tiers that go down, is said here with its line, and not once it is to be published.
+        terms.as_rate(RateCard(), valid_from=datetime.now(UTC), valid_until=None)
+    except TermsInvalid as error:
+        raise ValueError(str(error)) from error
+    return terms
 
 
 def _micros(text: str, *, name: str) -> int:
