@@ -6,6 +6,7 @@ events all lead to the same books.
 
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 from django.db import transaction
 from django.db.models import F
@@ -29,6 +30,10 @@ ATTEMPTS_MAX = 15
 RETRY_AFTER = timedelta(seconds=30)
 RETRY_AFTER_MAX = timedelta(hours=1)
 
+SECRETS = frozenset({"client_secret", "success_url", "cancel_url", "return_url", "url", "redirect_to_url", "receipt_url"})
+"""Members of Stripe's objects: keys of a payment, and addresses, among them those of Checkout and of our own payment links."""
+LEFT_OUT = "…"
+
 Effect = Callable[[], object]
 """What to do in the database once Stripe has been asked."""
 
@@ -40,11 +45,23 @@ def receive_event(incoming: IncomingEvent) -> WebhookEvent:
     """
     event, _ = WebhookEvent.objects.get_or_create(
         stripe_event_id=incoming.id,
-        defaults={"type": incoming.type, "object_id": incoming.object_id, "payload": incoming.payload, "next_attempt_at": timezone.now()},
+        defaults={
+            "type": incoming.type,
+            "object_id": incoming.object_id,
+            "payload": _without_secrets(incoming.payload),
+            "next_attempt_at": timezone.now(),
+        },
     )
     if event.status == WebhookEvent.Status.RECEIVED:
         wake("wallet.tasks.handle_webhook_event", event.pk)
     return event
+
+
+def _without_secrets(value: Any) -> Any:
+    """The payload without what opens something: a stolen copy of the database must pay no link and confirm no payment."""
+    if isinstance(value, dict):
+        return {name: LEFT_OUT if name in SECRETS and part else _without_secrets(part) for name, part in value.items()}
+    return [_without_secrets(part) for part in value] if isinstance(value, list) else value
 
 
 def handle_event(stripe_event_id: str) -> WebhookEvent:

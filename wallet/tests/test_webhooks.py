@@ -51,6 +51,28 @@ def test_it_keeps_a_signed_event() -> None:
     assert row.payload == json.loads(body)
 
 
+def test_it_keeps_nothing_that_opens_something() -> None:
+    """A copy of the database pays no link and confirms no payment."""
+    link = "https://billing.example.com/pay/a-token"
+    opening = {"success_url": f"{link}/return", "cancel_url": link, "url": "https://checkout.example/c/pay/cs_1"}
+    session = {
+        "id": "cs_1",
+        "payment_intent": {"id": "pi_1", "client_secret": "pi_1_secret_x"},
+        "client_secret": None,
+        "amount": 5,
+        **opening,
+    }
+    body = event(data={"object": session})
+
+    assert post(body, signature=signed(body)) == 200
+
+    kept_as = json.dumps(WebhookEvent.objects.get().payload)
+    assert not any(secret in kept_as for secret in ("a-token", 'cs_1"/', "secret_x", "checkout.example"))
+    assert WebhookEvent.objects.get().payload["data"]["object"] | {"payment_intent": None} == {
+        **dict.fromkeys(opening, "…"), "id": "cs_1", "payment_intent": None, "client_secret": None, "amount": 5
+    }  # fmt: skip
+
+
 def test_it_answers_a_replay_without_keeping_it_twice() -> None:
     body = event()
 
