@@ -17,7 +17,7 @@ from billing.tests.rows import rows_of
 from wallet.services.wallets import open_wallet
 from wallet.tests.staff import signed_in, staff
 from workspaces import services
-from workspaces.models import PLATFORM_SCOPES, Scope, Workspace
+from workspaces.models import PLATFORM_SCOPES, Scope, User, Workspace
 from workspaces.staff import StaffRole
 
 pytestmark = pytest.mark.django_db
@@ -57,7 +57,12 @@ ROUTES = sorted(set(_routes(get_resolver())))
 
 
 def addresses_of(*prefixes: str, public_id: str) -> list[str]:
-    """The routes below these, with something in each place."""
+    """The routes below these that are not open to everyone, with something in each place."""
+    return filled([route for route in ROUTES if route.startswith(prefixes) and route not in OPEN], public_id=public_id)
+
+
+def filled(routes: list[str], *, public_id: str) -> list[str]:
+    """With something in each place."""
 
     def fill(found: "re.Match[str]") -> str:
         kind, name = found["kind"] or "str", found["name"] or found["group"]
@@ -65,7 +70,6 @@ def addresses_of(*prefixes: str, public_id: str) -> list[str]:
         return public_id if name == "public_id" else WRITTEN_AS.get(name) or by_kind.get(kind, "x")
 
     place = re.compile(r"<(?:(?P<kind>\w+):)?(?P<name>\w+)>|\(\?P<(?P<group>\w+)>(?:[^()]|\([^()]*\))*\)")
-    routes = [route for route in ROUTES if route.startswith(prefixes) and route not in OPEN]
     return ["/" + re.sub(r"[\^$]", "", place.sub(fill, route)) for route in routes]
 
 
@@ -138,3 +142,16 @@ def test_it_asks_visitors_and_keys_to_sign_in(northside: Workspace, with_keys: l
             answer = asked(visitor, method, f"/{route}")
             assert answer.status_code in (302, 405), (method, route)
             assert answer.status_code == 405 or answer["Location"].startswith(("/accounts/login/", "/")), (method, route)
+
+
+def test_it_refuses_every_form_without_its_token(northside: Workspace) -> None:
+    """A page of another site that the browser of someone signed in opens. Programs send no cookies: they have a key or a signature."""
+    programs = {"webhooks/stripe", "webhooks/twilio", "webhooks/vapi", "webhooks/retell"}
+    root = Client(enforce_csrf_checks=True)
+    root.force_login(User.objects.create_superuser("root@operator.example"))
+    forms = [route for route in ROUTES if route not in programs and not route.startswith(API)]
+
+    answers = {address: root.post(address).status_code for address in filled(forms, public_id=northside.public_id)}
+
+    assert len(answers) == len(forms) > 150
+    assert {address: status for address, status in answers.items() if status != 403} == {}
