@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.launching import Finished, Launcher, launch_and_finish, launched, processes_in, three_free_ports
+from tests.servers import quick_folder
 from wallet_billing.local import binaries
 from wallet_billing.local.account import credentials, server_account
 from wallet_billing.local.console import Console
@@ -33,7 +34,7 @@ pytestmark = pytest.mark.xdist_group("launcher")
 @contextmanager
 def folder_for_state() -> Iterator[Path]:
     """A folder that does not exist yet, in one that every account may walk through."""
-    parent = Path(tempfile.mkdtemp(prefix="wallet-launch-"))
+    parent = Path(tempfile.mkdtemp(prefix="wallet-launch-", dir=quick_folder()))
     parent.chmod(0o711)
     yield parent / "state"
     shutil.rmtree(parent, ignore_errors=True)
