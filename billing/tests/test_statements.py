@@ -7,7 +7,7 @@ import pytest
 from django.test import Client
 from pypdf import PdfReader
 
-from billing.statements import statement_of
+from billing.statements import statement_of, statement_pdf
 from billing.tests.conftest import SignedIn
 from wallet.ledger import post
 from wallet.models import Account, Wallet
@@ -100,3 +100,16 @@ def test_it_refuses_bob_and_does_not_exist_for_charlie(
 ) -> None:
     assert signed_in(bob).get(f"{page}/statements/2026-10{ending}").status_code == 403
     assert signed_in(charlie).get(f"{page}/statements/2026-10{ending}").status_code == 404
+
+
+def test_it_takes_any_name(two_months: Wallet) -> None:
+    """As long as names get, with what no font has and what turns a line around."""
+    two_months.workspace.name = f"ab\u202ecd\u0007 🏡👨‍👩‍👧 עברית {'W' * 100}"
+
+    file = PdfReader(BytesIO(statement_pdf(statement_of(two_months, month=date(2026, 9, 1)))))
+
+    text = "".join(page.extract_text() for page in file.pages)
+    assert len(file.pages) == 1
+    assert "$46.7335" in text
+    assert "WWWW" in text
+    assert not {"\u202e", "\u0007"} & set(text)
