@@ -230,6 +230,17 @@ def promote(server: Postgres) -> None:
     assert is_promoted
 
 
+def skip_numbers(server: Postgres) -> None:
+    """No number that was given out after the moment is given out again."""
+    asked(
+        server,
+        """
+        SELECT setval(format('%I.%I', schemaname, sequencename)::regclass, coalesce(last_value, 0) + 100000)
+        FROM pg_sequences WHERE schemaname = 'public'
+        """,
+    )
+
+
 def old_enough(monkeypatch: pytest.MonkeyPatch) -> None:
     """As if ten minutes had passed, for payments and for the switch."""
     monkeypatch.setattr(reconciliation, "ADOPT_AFTER", timedelta(hours=-1))
@@ -278,6 +289,7 @@ def test_it_stands_as_at_the_moment_and_learns_what_was_paid_since(
         connections.close_all()
         with timed("promotion"):
             promote(own_servers.second)
+        skip_numbers(own_servers.second)
         assert charging_is_paused(), "From its first second on, it knows that it was restored."
         with timed("check_books"):
             call_command("check_books")
@@ -296,6 +308,7 @@ def test_it_stands_as_at_the_moment_and_learns_what_was_paid_since(
         assert not charging_is_paused()
         assert (customer.outcomes(), customer.charges()) == ([("succeeded", 25)], 2)
         assert sums()[customer.wallet.pk][0] == at_the_moment[customer.wallet.pk][0] + (25 - 19) * DOLLAR
+        assert str(TopUp.objects.latest("created_at").receipt_number) >= "W-100000"
         assert books_balance()
         assert [alert for alert in alerts() if alert in ("charging_paused", "payment_adopted")] == ["charging_paused", "payment_adopted"]
 
