@@ -283,3 +283,33 @@ def test_it_asks_the_owner_before_it_charges_on_after_a_lost_dispute(active: Mon
         try_again(active.wallet)
         active.work()
         assert TopUp.objects.count() == 2
+
+
+@pytest.mark.parametrize(
+    ("fault", "behaviour", "ends"),
+    [("", "", ("canceled", 25)), ("reset_after", "", ("succeeded", 25)), ("reset_after", "insufficient_funds", ("failed", 25))],
+)
+def test_it_charges_on_for_nothing_that_was_under_way_when_a_dispute_was_lost(
+    active: MoneyIn, fault: str, behaviour: str, ends: tuple[str, int]
+) -> None:
+    """A19: decided on before, it is not sent; sent before, its end neither lifts the suspension nor turns to the backup card."""
+    set_backup_card(active.connect_card("pm_card_mastercard"))
+    active.use(25)
+    active.work()
+    paid = str(TopUp.objects.get().payment_intent_id)
+    active.use(25)
+    if behaviour:
+        behave(active, behaviour)
+    if fault:
+        active.sandbox.fault(fault, match=CHARGE)
+        active.work()
+    active.lose_messages()
+    dispute = active.sandbox.open_dispute(paid)
+    active.sandbox.lose_dispute(dispute["id"])
+    active.deliver("charge.dispute.closed")
+
+    active.pass_time(minutes=2)
+    active.sweep()
+
+    assert active.outcomes() == [("succeeded", 25), ends]
+    assert (active.rule.suspension, active.rule.next_try_at) == (Suspension.DISPUTED, None)

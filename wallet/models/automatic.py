@@ -72,6 +72,11 @@ class AutomaticPayments(models.Model):
         return f"automatic payments of {self.wallet_id}"
 
     @property
+    def may_charge(self) -> bool:
+        """Whether it charges by itself: switched on, and not suspended."""
+        return self.is_active and self.suspended_at is None
+
+    @property
     def terms(self) -> Terms:
         """What was agreed, as arithmetic knows it."""
         return Terms(

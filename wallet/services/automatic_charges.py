@@ -94,7 +94,10 @@ def still_fits(wallet: Wallet, rule: AutomaticPayments, *, declined: TopUp) -> b
 
 
 def is_allowed(top_up: TopUp, *, wallet: Wallet, rule: AutomaticPayments) -> bool:
-    """Whether a charge that is open may still be sent, as wallet and caps stand now: the owner may have lowered them since."""
+    """Whether a charge that is open may still be sent, as wallet, rule and caps stand now: the owner may have lowered them since."""
+    if not rule.may_charge:
+        # A dispute was lost meanwhile, and nobody has said that it goes on.
+        return False
     if wallet.closed_at is not None or wallet.frozen_at is not None or Dispute.objects.filter(wallet=wallet, closed_at=None).exists():
         return False
     assert top_up.is_open, "What is open is counted in the caps already."

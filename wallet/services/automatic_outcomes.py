@@ -38,24 +38,32 @@ def note_outcome(top_up: TopUp) -> None:
         _note_success(wallet, rule, top_up)
     elif top_up.origin == Origin.AUTOMATIC and top_up.status == TopUp.Status.FAILED:
         _note_failure(wallet, rule, top_up)
-    elif top_up.origin == Origin.AUTOMATIC and top_up.status == TopUp.Status.EXPIRED:
-        # Nobody could send it in time. The need may be there still: decided anew, with today's numbers.
-        rule.next_try_at = timezone.now()
-        rule.save(update_fields=["next_try_at"])
-    elif top_up.origin == Origin.AUTOMATIC and rule.is_active and rule.next_try_at is None:
-        # Canceled, perhaps by hand at Stripe: whoever did it has an hour to switch off, and a wallet that ran dry is not forgotten.
-        rule.next_try_at = timezone.now() + RETRY_AFTER[0]
-        rule.save(update_fields=["next_try_at"])
+    elif top_up.origin == Origin.AUTOMATIC and rule.may_charge:
+        _note_dropped(rule, top_up)
 
 
 def _note_success(wallet: Wallet, rule: AutomaticPayments, top_up: TopUp) -> None:
     """A clean slate. Where it did not close the gap (a cap, or uses that came meanwhile) the need that a use has set off stands:
     the next use decides, or the sweep, as a wallet that is dry has no use any more.
     """
+    if top_up.origin == Origin.AUTOMATIC and rule.suspension == Suspension.DISPUTED:
+        # Sent before the bank decided: that it succeeds is not the owner's word.
+        return
     was_due = rule.next_try_at is not None or rule.suspended_at is not None
     lift(wallet, rule)
     if rule.is_active and (was_due or top_up.origin == Origin.AUTOMATIC) and wallet.available_micros < rule.threshold_micros:
         rule.next_try_at = timezone.now()
+        rule.save(update_fields=["next_try_at"])
+
+
+def _note_dropped(rule: AutomaticPayments, top_up: TopUp) -> None:
+    if top_up.status == TopUp.Status.EXPIRED:
+        # Nobody could send it in time. The need may be there still: decided anew, with today's numbers.
+        rule.next_try_at = timezone.now()
+        rule.save(update_fields=["next_try_at"])
+    elif rule.next_try_at is None:
+        # Canceled, perhaps by hand at Stripe: whoever did it has an hour to switch off, and a wallet that ran dry is not forgotten.
+        rule.next_try_at = timezone.now() + RETRY_AFTER[0]
         rule.save(update_fields=["next_try_at"])
 
 
@@ -81,11 +89,11 @@ def _note_decline(wallet: Wallet, rule: AutomaticPayments, top_up: TopUp, *, is_
     if is_final:
         Card.objects.filter(pk=card.pk).update(refused_at=timezone.now())
     backup = _backup_for(top_up, card)
-    if backup is not None and rule.is_active and still_fits(wallet, rule, declined=top_up):
+    if backup is not None and rule.may_charge and still_fits(wallet, rule, declined=top_up):
         replace_on_backup(wallet, rule, declined=top_up, card=backup)
     elif chargeable_card(wallet) is None:
         _tell(top_up)
-        if rule.is_active:
+        if rule.may_charge:
             suspend(wallet, rule, Suspension.CARD_REFUSED)
     else:
         _count_failure(wallet, rule, top_up)
@@ -109,7 +117,7 @@ def _is_declined_too_often(card_id: int | None) -> bool:
 def _count_failure(wallet: Wallet, rule: AutomaticPayments, top_up: TopUp) -> None:
     """Back-off is keyed on the outcome, not on the balance: uses that come meanwhile set nothing off."""
     _tell(top_up)
-    if not rule.is_active:
+    if not rule.may_charge:
         return
     rule.failures += 1
     if rule.failures > len(RETRY_AFTER):
@@ -122,7 +130,7 @@ def _count_failure(wallet: Wallet, rule: AutomaticPayments, top_up: TopUp) -> No
 
 def _ask_to_confirm(wallet: Wallet, rule: AutomaticPayments, top_up: TopUp) -> None:
     """The bank wants the cardholder: a link that works once, and calls go on while it waits. It is not the card's failure."""
-    if not rule.is_active or wallet.closed_at is not None:
+    if not rule.may_charge or wallet.closed_at is not None:
         return
     link = request_payment_link(
         wallet,

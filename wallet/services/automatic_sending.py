@@ -69,7 +69,7 @@ def _claim_if_wanted(top_up_id: UUID | str) -> bool:
     if rule is not None and _is_wanted(top_up, wallet, rule):
         return claim_charge(top_up_id, check_after=SEND_CHECK_AFTER, sent_within=SENT_WITHIN)
     end_top_up(top_up_id, status=Status.CANCELED)
-    if rule is not None:
+    if rule is not None and rule.may_charge:
         # The need may outlast what was in the way: other money that was on its way may still be declined, say.
         look_again(rule)
     return False
