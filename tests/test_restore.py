@@ -21,7 +21,7 @@ import psycopg2
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection, connections
-from django.utils import timezone
+from django.db.models import F
 
 from stripe_sandbox.testing import RunningSandbox
 from tests.environment import product_environment
@@ -244,7 +244,12 @@ def skip_numbers(server: Postgres) -> None:
 def old_enough(monkeypatch: pytest.MonkeyPatch) -> None:
     """As if ten minutes had passed, for payments and for the switch."""
     monkeypatch.setattr(reconciliation, "ADOPT_AFTER", timedelta(hours=-1))
-    ChargingSwitch.objects.update(changed_at=timezone.now() - timedelta(hours=2))
+    let_switch_wait(minutes=10)
+
+
+def let_switch_wait(*, minutes: float) -> None:
+    waited = timedelta(minutes=minutes)
+    ChargingSwitch.objects.update(paused_at=F("paused_at") - waited, changed_at=F("changed_at") - waited)
 
 
 @pytest.mark.thorough
@@ -338,3 +343,25 @@ def test_it_charges_nothing_until_the_youngest_payments_are_adopted(
     money_in.sweep()
     assert (charging_is_paused(), money_in.charges()) == (False, 1)
     assert sorted(money_in.outcomes()) == [("canceled", 25), ("succeeded", 25)]
+
+
+def test_it_charges_nothing_until_all_is_at_stripe_that_was_on_its_way(money_in: MoneyIn, sandbox: RunningSandbox) -> None:
+    """B25: a worker of the lost database may be sending a charge at this moment, and Stripe does not know of it yet."""
+    money_in.give(30)
+    money_in.switch_on(money_in.connect_card())
+    charging_switch()
+    ChargingSwitch.objects.update(database="another/1")
+
+    money_in.use(25)
+    money_in.work()
+    for minutes in (1, 1):
+        money_in.pass_time(minutes=2)
+        let_switch_wait(minutes=minutes)
+        money_in.sweep()
+        assert (charging_is_paused(), money_in.charges()) == (True, 0)
+
+    let_switch_wait(minutes=1.5)
+    money_in.sweep()
+    money_in.pass_time(minutes=2)
+    money_in.sweep()
+    assert (charging_is_paused(), money_in.charges()) == (False, 1)

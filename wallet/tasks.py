@@ -86,8 +86,11 @@ def seal_days() -> None:
 def reconcile_after_restore(_: int) -> None:
     """A restored database first learns what Stripe knows; only then are cards charged again."""
     with _tried_again_later():
+        all_was_sent = charging_switch.all_was_sent_before_restore()
         if reconciliation.reconcile_since(reconciliation.LOOK_BACK_FAR).too_young:
             charging_switch.look_again_after_restore(after=reconciliation.ADOPT_AFTER)
+        elif not all_was_sent:
+            charging_switch.look_again_after_restore(after=charging_switch.LAST_SENT_WITHIN)
         else:
             charging_switch.resume_after_restore()
 

@@ -472,6 +472,9 @@ def test_it_learns_from_stripe_before_it_charges_in_a_restored_database(active: 
     active.work()
 
     assert "charging_paused" in alerts()
+    waited = timedelta(minutes=4)
+    ChargingSwitch.objects.update(paused_at=F("paused_at") - waited, changed_at=F("changed_at") - waited)
+    active.sweep()
     assert charging_switch().paused_at is None, "everything was looked up, so it goes on"
     active.pass_time(minutes=2)
     active.sweep()

@@ -25,6 +25,8 @@ REJECTIONS_AN_HOUR_MAX = 20
 RESTORED = "The database was restored or moved: Stripe is being asked what it knows."
 LOOK_AGAIN_AFTER = timedelta(minutes=1)
 RESTORE_WOKEN_EVERY = timedelta(hours=1)
+LAST_SENT_WITHIN = timedelta(minutes=3)
+"""What a worker had sent just before its database was lost is at Stripe by then: no task lives longer."""
 
 Status = TopUp.Status
 
@@ -89,8 +91,13 @@ def resume_after_restore() -> None:
         resume_charging()
 
 
+def all_was_sent_before_restore() -> bool:
+    """Whether whoever asks Stripe now sees everything that was sent for the database that was lost."""
+    return not ChargingSwitch.objects.filter(paused_at__gt=Now() - LAST_SENT_WITHIN, reason=RESTORED).exists()
+
+
 def look_again_after_restore(*, after: timedelta) -> None:
-    """Stripe knows of payments that could not be taken over yet: the sweep has it asked once more, and until then nothing is charged."""
+    """Stripe may know more than could be taken over yet: the sweep has it asked once more, and until then nothing is charged."""
     waiting = ChargingSwitch.objects.filter(paused_at__isnull=False, reason=RESTORED)
     waiting.update(changed_at=Now() - RESTORE_WOKEN_EVERY + after)
 
