@@ -22,7 +22,7 @@ class Command(BaseCommand):
         parser.add_argument("--reason", required=True, help="How you made sure that it is they who ask; kept in the audit log.")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Raises CommandError where there is nothing to take away, or no reason for it."""
+        """Raises CommandError where there is nothing to take away, or no reason for it; and where they could not be told."""
         email, reason = options["email"].strip(), options["reason"].strip()
         if not reason:
             raise CommandError("Say with --reason how you made sure that it is they who ask.")
@@ -34,5 +34,8 @@ class Command(BaseCommand):
             if not removed:
                 raise CommandError(f"{user.email} has no second factor.")
             record("person.second_factor_reset", workspace=None, target=user.email, reason=reason[:500], as_staff=True)
-            transaction.on_commit(second_factor_removed_mail(user).send)
+        try:
+            second_factor_removed_mail(user).send()
+        except OSError as error:  # Covers every SMTPException and every failure to connect.
+            raise CommandError(f"The second factor is gone, but the e-mail to {user.email} failed: tell them yourself. ({error})") from error
         self.stdout.write(f"{user.email} signs in with the password alone now, and has been told so.")
