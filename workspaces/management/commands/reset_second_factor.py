@@ -37,5 +37,7 @@ class Command(BaseCommand):
         try:
             second_factor_removed_mail(user).send()
         except OSError as error:  # Covers every SMTPException and every failure to connect.
-            raise CommandError(f"The second factor is gone, but the e-mail to {user.email} failed: tell them yourself. ({error})") from error
+            raise CommandError(
+                f"The second factor is gone, but the e-mail to {user.email} failed: tell them yourself. ({error})"
+            ) from error
         self.stdout.write(f"{user.email} signs in with the password alone now, and has been told so.")
