@@ -99,7 +99,8 @@ def _start_first(servers: Servers) -> None:
     secrets, first = servers.state.secrets(), servers.first
     first.prepare()
     with (first.data / "postgresql.conf").open("a") as configuration:
-        keep = f"test ! -f {servers.archive}/%f && cp %p {servers.archive}/%f"
+        kept = f"{servers.archive}/%f"
+        keep = f"test ! -f {kept} && cp %p {kept}.part && mv {kept}.part {kept}"
         configuration.write(f"\narchive_mode = on\narchive_timeout = 60s\narchive_command = '{keep}'\n")
     first.start()
     ensure_database(
