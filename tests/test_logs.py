@@ -5,13 +5,17 @@ import logging
 import logging.config
 from collections.abc import Callable, Iterator
 from io import StringIO
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import structlog
 from django.test import Client
 
+from wallet import stripe_gateway
+from wallet.errors import UnknownPayment
 from wallet.ledger import lock_wallet
+from wallet.services import reconciliation
 from wallet.tasks import announce_standing
 from wallet.tests.builders import make_wallet
 from wallet_billing.logs import logging_settings, redacted
@@ -138,3 +142,23 @@ def test_it_says_which_task_row_and_wallet_a_line_is_about(
         "wallet": wallet.pk,
     }
     assert not {"task", "task_id", "row", "wallet", "workspace"} & after.keys()
+
+
+@pytest.mark.django_db
+def test_it_does_not_name_the_wallet_of_the_payment_before(
+    logged: Callable[[], list[dict[str, Any]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wallet = make_wallet()
+
+    def reconcile_payment(payment: Any, found: Any) -> None:
+        if payment.id == "pi_strange":
+            raise UnknownPayment("Nobody asked for it.")
+        lock_wallet(wallet.pk)
+
+    payments = [SimpleNamespace(id="pi_known"), SimpleNamespace(id="pi_strange"), SimpleNamespace(id="pi_last")]
+    monkeypatch.setattr(reconciliation, "_reconcile_payment", reconcile_payment)
+    for name, answer in (("payments_since", payments), ("refunds_since", []), ("disputes_since", [])):
+        monkeypatch.setattr(stripe_gateway, name, lambda since, answer=answer: iter(answer))
+    reconciliation.reconcile_since()
+
+    assert ["wallet" in line for line in logged() if line["event"] in ("not_reconciled", "reconciled")] == [False, False]

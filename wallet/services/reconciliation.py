@@ -87,6 +87,9 @@ def _refusal_noted(object_id: str, found: Found) -> Iterator[None]:
     except (UnknownPayment, PaymentMismatch, IdempotencyConflict) as error:
         found.refused += 1
         alert("not_reconciled", stripe_object=object_id, error=error)
+    finally:
+        # What is logged from here on is about another wallet, or none.
+        structlog.contextvars.unbind_contextvars("wallet")
 
 
 def _follow_up(found: Found) -> None:
