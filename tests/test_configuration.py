@@ -109,6 +109,14 @@ def test_it_names_every_variable_once() -> None:
     assert len(names) == len(set(names))
 
 
+def test_compose_hands_every_variable_on() -> None:
+    """But for what only migrations, the sandbox and people who develop need."""
+    left_out = {"DATABASE_OWNER_URL", "STRIPE_API_BASE", "STRIPE_CHECKOUT_ORIGIN", "DEBUG"}
+    handed_on = set(re.findall(r"^    ([A-Z_]+): ", (ROOT / "compose.yaml").read_text().partition("services:")[0], re.MULTILINE))
+
+    assert handed_on == {variable.name for variable in VARIABLES} - left_out
+
+
 def test_nothing_else_reads_the_environment() -> None:
     reads = {
         str(path.relative_to(ROOT))
