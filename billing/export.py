@@ -3,7 +3,6 @@
 UTF-8 with a byte order mark, without which Excel takes it for something else; lines end in CR LF, as RFC 4180 says.
 """
 
-import csv
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -17,6 +16,7 @@ from billing.history import Query, Row, rows_of
 from billing.history_search import Search, found_page
 from usage.event_queries import events_of_rows
 from usage.models import Event
+from wallet.csv_text import Cells, as_csv
 from wallet.models import Transfer, Wallet
 from wallet.money import plain_decimal
 
@@ -42,8 +42,6 @@ BYTE_ORDER_MARK = "\ufeff"
 RUN_BY_SPREADSHEETS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 """What a cell must not begin with: programs take it for a formula (OWASP, CSV injection)."""
 
-Cells = Sequence[str | int]
-
 
 @dataclass(frozen=True)
 class Sheet:
@@ -61,13 +59,6 @@ class Piece:
     text: str
     rows: int
     next_before: int | None
-
-
-class _Line:
-    """What csv writes to: hands the line back instead of keeping it."""
-
-    def write(self, line: str) -> str:
-        return line
 
 
 def csv_lines(wallet: Wallet, query: Query, *, sheet: Sheet, zone: ZoneInfo) -> Iterator[str]:
@@ -98,12 +89,6 @@ def next_piece(wallet: Wallet, search: Search, *, sheet: Sheet, before: int, wri
     if page.next_before_seq is not None and written + len(lines) >= ROWS_MAX:
         return Piece(text + as_csv([_not_complete(page.transfers[-1], sheet, zone)]), len(lines), None)
     return Piece(text, len(lines), page.next_before_seq)
-
-
-def as_csv(lines: Iterable[Cells]) -> str:
-    """The lines, quoted where they need it."""
-    writer = csv.writer(_Line())
-    return "".join(writer.writerow(line) for line in lines)
 
 
 def file_name(wallet: Wallet, query: Query, *, sheet: Sheet, zone: ZoneInfo) -> str:

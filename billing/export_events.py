@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 from zoneinfo import ZoneInfo
 
-from billing.export import Cells, Sheet, defused, local_times
+from billing.export import Sheet, defused, local_times
 from usage.event_queries import events_of_rows
 from usage.models import Event, Meter, Rate
+from wallet.csv_text import Cells
 from wallet.models import Transfer, Wallet
 from wallet.money import plain_decimal
 

@@ -10,9 +10,10 @@ from datetime import date, datetime, time, timedelta
 from django.conf import settings
 from django.utils import timezone
 
-from billing.export import as_csv, defused, heading_of
+from billing.export import defused, heading_of
 from billing.pdf import INK, MUTED, Paper
 from usage.kinds import UsageKind
+from wallet.csv_text import as_csv
 from wallet.models import Kind, Wallet
 from wallet.money import format_exact, plain_decimal
 from wallet.queries import KindSum, balance_at, kind_sums, seqs_between

@@ -3,13 +3,13 @@
 Read from the ledger, so that debits and credits are equal by construction; for bookkeepers, who know nothing of wallets.
 """
 
-import csv
 from collections.abc import Iterator
 from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from django.db import connection, transaction
 
+from wallet.csv_text import as_csv
 from wallet.money import CURRENCIES, from_minor, plain_decimal
 
 COLUMNS = ("day", "currency", "debit", "credit", "kind", "rows", "amount")
@@ -43,8 +43,7 @@ def journal_lines(*, first_day: date, last_day: date, zone: ZoneInfo) -> Iterato
         raise ValueError(f"Choose a period of 1 to {DAYS_MAX} days.")
     since, until = (datetime.combine(day, time(), tzinfo=zone) for day in (first_day, last_day + timedelta(days=1)))
     asked: dict[str, str | datetime] = {"zone": str(zone), "since": since, "until": until}
-    writer = csv.writer(_Line())
-    yield writer.writerow(COLUMNS)
+    yield as_csv([COLUMNS])
     with transaction.atomic(), connection.cursor() as cursor:
         # Sums over all wallets of a period: one pass, which may take longer than a request may.
         cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
@@ -54,15 +53,8 @@ def journal_lines(*, first_day: date, last_day: date, zone: ZoneInfo) -> Iterato
         cursor.execute(_FEES, asked)
         fees = cursor.fetchall()
     for day, currency, debit, credit, kind, rows, micros in transfers:
-        yield writer.writerow((day, currency.upper(), debit, credit, kind, rows, plain_decimal(int(micros))))
+        yield as_csv([(str(day), currency.upper(), debit, credit, kind, rows, plain_decimal(int(micros)))])
     for day, currency, rows, minor in fees:
         debit, credit, kind = FEES
         amount = plain_decimal(from_minor(int(minor), currency=currency)) if currency in CURRENCIES else f"{minor} minor units"
-        yield writer.writerow((day, currency.upper(), debit, credit, kind, rows, amount))
-
-
-class _Line:
-    """What csv writes to: hands the line back instead of keeping it."""
-
-    def write(self, line: str) -> str:
-        return line
+        yield as_csv([(str(day), currency.upper(), debit, credit, kind, rows, amount)])
