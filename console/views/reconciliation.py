@@ -1,6 +1,5 @@
 """Whether Stripe, the ledger and the balances agree, and what to do where they do not."""
 
-from datetime import timedelta
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
@@ -50,7 +49,7 @@ def show_reconciliation(request: HttpRequest) -> HttpResponse:
 
 
 def _is_old(run: ReconciliationRun | None) -> bool:
-    return run is not None and run.finished_at is not None and run.finished_at < timezone.now() - timedelta(hours=26)
+    return run is not None and run.finished_at is not None and run.finished_at < timezone.now() - figures.RUN_LATE_AFTER
 
 
 @require_POST
