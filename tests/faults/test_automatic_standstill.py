@@ -8,9 +8,10 @@ from django.utils import timezone
 from tests.payments import DOLLAR, Alerts, MoneyIn
 from wallet import stripe_gateway
 from wallet.errors import CardUnusable
-from wallet.models import AutomaticPayments, Card, TopUp, Wallet
+from wallet.models import AutomaticPayments, Card, ChargingSwitch, TopUp, Wallet
 from wallet.services.automatic_payments import TIRED_AFTER, try_again
 from wallet.services.cards import refresh_card, set_backup_card
+from wallet.services.charging_switch import RESTORED, charging_is_paused, pause_charging, resume_after_restore, set_charging
 from wallet.services.checkout import open_checkout
 from wallet.services.top_ups import close_review, payment_metadata
 from wallet.stripe_objects import CardDetails
@@ -313,3 +314,23 @@ def test_it_charges_on_for_nothing_that_was_under_way_when_a_dispute_was_lost(
 
     assert active.outcomes() == [("succeeded", 25), ends]
     assert (active.rule.suspension, active.rule.next_try_at) == (Suspension.DISPUTED, None)
+
+
+# ---------------------------------------------------------------- a database that was restored
+def test_it_stays_paused_by_a_person_though_a_restore_comes_to_its_end(active: MoneyIn) -> None:
+    """B25: the pause of a restore ends by itself, and must not end with it what an operator has stopped meanwhile."""
+    pause_charging(reason=RESTORED)
+    set_charging(paused=True, reason="Stripe is having trouble")
+    resume_after_restore()
+
+    assert charging_is_paused()
+
+
+def test_it_asks_stripe_first_where_the_database_was_restored_while_charging_was_paused(active: MoneyIn) -> None:
+    """B25: the backup itself says that charging is paused, so nothing else has noticed when it is resumed."""
+    set_charging(paused=True, reason="Before the move")
+    ChargingSwitch.objects.update(database="another/1")
+    set_charging(paused=False)
+
+    assert charging_is_paused()
+    assert ChargingSwitch.objects.get().reason == RESTORED

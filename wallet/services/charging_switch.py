@@ -79,7 +79,10 @@ def resume_charging() -> ChargingSwitch:
     """Charge again. What was due meanwhile is decided anew by the sweep."""
     with transaction.atomic():
         switch = _locked_switch()
-        switch.paused_at, switch.reason, switch.changed_at, switch.database = None, "", timezone.now(), _this_database()
+        if switch.reason == RESTORED:
+            # Any other pause may have hidden that the database was restored: then Stripe is asked before the next charge.
+            switch.database = _this_database()
+        switch.paused_at, switch.reason, switch.changed_at = None, "", timezone.now()
         switch.save(update_fields=["paused_at", "reason", "changed_at", "database"])
     logger.info("charging_resumed")
     return switch
@@ -136,11 +139,14 @@ def _breaker() -> str:
 
 
 def _pause(switch: ChargingSwitch, reason: str) -> None:
-    """The first reason stays: whoever paused it knows best when to resume."""
+    """The first reason stays: whoever paused it knows best when to resume. Only a restore's, which ends by itself, gives way."""
     if switch.paused_at is None:
         switch.paused_at, switch.reason, switch.changed_at = timezone.now(), reason, timezone.now()
         switch.save(update_fields=["paused_at", "reason", "changed_at"])
         alert("charging_paused", reason=reason)
+    elif switch.reason == RESTORED:
+        switch.reason = reason
+        switch.save(update_fields=["reason"])
 
 
 def _this_database() -> str:
