@@ -278,12 +278,14 @@ def test_it_asks_the_owner_before_it_charges_on_after_a_lost_dispute(active: Mon
     is_lost = outcome == "lose_dispute"
 
     assert (active.rule.suspension, charged) == (("disputed", 1) if is_lost else ("", 2))
-    active.deliver()
-    assert active.rule.suspension == ("disputed" if is_lost else "")
     if is_lost:
+        active.sandbox.pay_checkout(open_checkout(active.ask_for_link()))
+        active.deliver()
+        assert (active.rule.suspension, TopUp.objects.count()) == ("disputed", 2), "Somebody's payment is not the owner's word."
+        active.use(20)
         try_again(active.wallet)
         active.work()
-        assert TopUp.objects.count() == 2
+        assert TopUp.objects.count() == 3
 
 
 @pytest.mark.parametrize(

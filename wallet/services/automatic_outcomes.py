@@ -46,8 +46,8 @@ def _note_success(wallet: Wallet, rule: AutomaticPayments, top_up: TopUp) -> Non
     """A clean slate. Where it did not close the gap (a cap, or uses that came meanwhile) the need that a use has set off stands:
     the next use decides, or the sweep, as a wallet that is dry has no use any more.
     """
-    if top_up.origin == Origin.AUTOMATIC and rule.suspension == Suspension.DISPUTED:
-        # Sent before the bank decided: that it succeeds is not the owner's word.
+    if rule.suspension == Suspension.DISPUTED:
+        # Whoever paid, or whatever was under way when the bank decided: neither is the owner's word.
         return
     was_due = rule.next_try_at is not None or rule.suspended_at is not None
     lift(wallet, rule)
