@@ -19,8 +19,8 @@ from usage.cloud_events import made_here
 from usage.services.ingestion import Reporter, Taken, take_over_events
 from wallet.automatic_rule import Terms
 from wallet.ledger import Entry, post
-from wallet.models import Account, AutomaticPayments, Card, Kind, Origin, Promotion, TopUp, Wallet
-from wallet.money import MICROS
+from wallet.models import Account, AutomaticPayments, Card, Kind, Origin, Promotion, StripeMovement, TopUp, Wallet
+from wallet.money import MICROS, currency_of, divide_half_up
 from wallet.services.wallets import open_wallet
 from workspaces.models import Membership, Role, User, Workspace
 from workspaces.services import add_user, create_workspace
@@ -36,6 +36,8 @@ TEST_CARD = "pm_card_visa"
 USES_AT_ONCE = 20
 """Few enough that no batch spends what is left."""
 GIFT_MICROS = 5 * MICROS
+FEE_MINOR, FEE_PER_MILLE = 30, 29
+"""What Stripe takes for a domestic card in the USA."""
 
 
 @dataclass(frozen=True)
@@ -175,6 +177,7 @@ def _top_up(wallet: Wallet, card: Card, when: datetime, *, origin: Origin, reque
         sent_at=when - timedelta(seconds=3),
         resolved_at=when,
     )
+    _movement(top_up, when)
     return Entry(
         debit=Account.STRIPE,
         credit=Account.WALLET,
@@ -185,4 +188,23 @@ def _top_up(wallet: Wallet, card: Card, when: datetime, *, origin: Origin, reque
         happened_at=when,
         idempotency_key=f"top-up:{top_up.pk}",
         posted_at=when,
+    )
+
+
+def _movement(top_up: TopUp, when: datetime) -> None:
+    """What Stripe took for it, as an earlier comparison would have kept it: the next one need not ask for a payment that was made up."""
+    amount = top_up.amount_micros // currency_of(top_up.wallet.currency).minor_micros
+    fee = FEE_MINOR + divide_half_up(amount * FEE_PER_MILLE, divisor=1000)
+    StripeMovement.objects.create(
+        id=f"txn_{top_up.payment_intent_id}",
+        type="charge",
+        source_id=f"ch_{top_up.payment_intent_id}",
+        payment_id=str(top_up.payment_intent_id),
+        wallet=top_up.wallet,
+        amount_micros=top_up.amount_micros,
+        currency=top_up.wallet.currency,
+        fee_minor=fee,
+        net_minor=amount - fee,
+        settled_currency=top_up.wallet.currency,
+        happened_at=when,
     )

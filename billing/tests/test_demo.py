@@ -51,6 +51,14 @@ def test_it_gives_each_credit_its_top_up_and_receipt() -> None:
     assert all(top_up.receipt_number for top_up in TopUp.objects.all())
 
 
+@pytest.mark.django_db(transaction=True)
+def test_it_is_known_to_the_comparison_with_stripe(money_in: MoneyIn) -> None:
+    """The sandbox has never seen its payments, and the first night would call them missing."""
+    seed()
+
+    call_command("reconcile", stdout=StringIO())
+
+
 def test_it_charged_automatically_within_the_owners_limits() -> None:
     seed()
 
