@@ -83,7 +83,10 @@ class AdjustForm(ActForm):
     """A correction of the balance. In and out are chosen, not written as a sign: a sign is overlooked."""
 
     direction = forms.ChoiceField(
-        label="What it does", choices=[("in", "Puts money into the wallet"), ("out", "Takes money out of it")], widget=forms.RadioSelect
+        label="What it does",
+        choices=[("in", "Puts money into the wallet"), ("out", "Takes money out of it")],
+        widget=forms.RadioSelect,
+        help_text="What is put in counts as paid: it can be refunded to the customer's card. Goodwill is a promotion.",
     )
     amount = AmountField(help_text="To the micro: 0.075 is an amount.")
     may_go_below_zero = forms.BooleanField(label="The wallet may go below zero", required=False)
