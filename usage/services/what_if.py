@@ -164,8 +164,7 @@ class _Walk:
         elif transfer.credit == Account.WALLET:
             self._money_in(transfer)
         elif transfer.debit == Account.WALLET:
-            self.balance -= transfer.amount_micros
-        self.month.least_micros = min(self.month.least_micros, self.balance)
+            self._spend(transfer.amount_micros)
         self.month.ended_micros = self.balance
 
     def _use(self, transfer: Transfer, event: Event) -> None:
@@ -178,10 +177,15 @@ class _Walk:
             self.month.stopped += 1
             self.month.stopped_micros += cost
         else:
-            self.balance -= cost
+            self._spend(cost)
             self.month.charged_micros += cost
         if self.rule is not None:
             self._charge_card(self.rule, transfer)
+
+    def _spend(self, micros: int) -> None:
+        """Noted at once: a charge to the card comes after the dip that it mends."""
+        self.balance -= micros
+        self.month.least_micros = min(self.month.least_micros, self.balance)
 
     def _money_in(self, transfer: Transfer) -> None:
         if transfer.kind == Kind.AUTOMATIC_PAYMENT:

@@ -72,6 +72,18 @@ def test_it_tops_up_by_another_rule(used: Metering) -> None:
     assert found.would.ended_micros == 0
 
 
+def test_it_tells_how_low_the_balance_went_before_the_card_was_charged(metering: Metering) -> None:
+    metering.leave(DOLLAR // 100)
+    metering.report(metering.event(type="call_in", data={"duration_seconds": 600, "to": "+12125550100"}))
+    metering.wallet.refresh_from_db()
+    rule = Rule(threshold_micros=5 * DOLLAR, amount_micros=10 * DOLLAR, monthly_cap_micros=50 * DOLLAR)
+
+    found = simulate_month(metering.wallet, first_day=this_month(), rule=rule)
+
+    assert found.was.least_micros == found.would.least_micros == metering.wallet.balance_micros < 0
+    assert found.would.ended_micros == metering.wallet.balance_micros + 10 * DOLLAR
+
+
 def test_it_leaves_what_a_longer_prefix_prices(used: Metering) -> None:
     """A sheet for the whole world does not take the place of a country's own rate."""
     found = simulate_month(used.wallet, first_day=this_month(), terms=[Terms(meter="call_out", price_micros=5 * DOLLAR)])
