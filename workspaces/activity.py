@@ -32,6 +32,7 @@ ACTIONS = {
     "export.made": "Export made",
     "invitation.accepted": "Invitation accepted",
     "invitation.withdrawn": "Invitation withdrawn",
+    "kept_event.replayed": "Use charged that could not be before",
     "member.invited": "Member invited",
     "member.left": "Member left",
     "member.removed": "Member removed",
@@ -50,8 +51,16 @@ ACTIONS = {
     "refund.requested": "Refund asked for",
     "refund.withdrawn": "Refund withdrawn",
     "top_up.requested": "Balance added with a saved card",
+    "top_up.review_closed": "Top-up closed after a review",
     "dispute.booked": "Dispute booked in the wallet’s currency",
     "wallet.closed": "Wallet closed",
+    "webhook_endpoint.added": "Webhook added",
+    "webhook_endpoint.changed": "Webhook changed",
+    "webhook_endpoint.removed": "Webhook removed",
+    "webhook_endpoint.secret_revealed": "Signing secret of a webhook shown",
+    "webhook_endpoint.secret_rotated": "Signing secret of a webhook replaced",
+    "webhook_endpoint.switched_off": "Webhook switched off",
+    "webhook_endpoint.switched_on": "Webhook switched on",
     "wallet.frozen": "Wallet frozen",
     "wallet.unfrozen": "Wallet unfrozen",
     "workspace.made": "Workspace made",
@@ -100,7 +109,7 @@ def _details(entry: AuditEntry) -> list[str]:
     """What changed, as before → after; values alone where there was nothing before."""
     names: Sequence[str] = sorted({*entry.before, *entry.after})
     changes = [(name, entry.before.get(name), entry.after.get(name)) for name in names]
-    return [_change(name, before, after) for name, before, after in changes if before != after]
+    return [_change(name, before, after) for name, before, after in changes if (before or after) and before != after]
 
 
 def _change(name: str, before: object, after: object) -> str:
@@ -111,6 +120,8 @@ def _change(name: str, before: object, after: object) -> str:
 
 
 def _value(name: str, value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     if isinstance(value, list):
         return ", ".join(str(one) for one in value)[:VALUE_CHARACTERS_MAX] or "none"
     if name.endswith("_micros") and isinstance(value, int):

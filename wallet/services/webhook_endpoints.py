@@ -180,7 +180,7 @@ def _record(
 
 
 def _described(endpoint: WebhookEndpoint) -> dict[str, object]:
-    return {"url": endpoint.url, "description": endpoint.description, "event_types": list(endpoint.event_types)}
+    return {"url": endpoint.url, "description": endpoint.description, "event_types": list(endpoint.event_types) or ["all"]}
 
 
 def _reseal(endpoint: WebhookEndpoint) -> None:

@@ -110,6 +110,18 @@ def test_it_shows_the_owner_what_was_done(alices: Client, workspace: Workspace, 
     assert "Suspicion." not in shown, "what staff writes for itself is for itself"
 
 
+def test_it_tells_changes_in_words(alices: Client, workspace: Workspace) -> None:
+    record("webhook_endpoint.added", workspace=workspace, after={"event_types": ["all"], "description": ""})
+    record("wallet.frozen", workspace=workspace, before={"is_frozen": False}, after={"is_frozen": True}, as_staff=True)
+
+    shown = alices.get(address(workspace)).content.decode()
+
+    assert "Webhook added" in shown
+    assert "event types: all" in shown
+    assert "is frozen: no → yes" in shown
+    assert "description" not in shown, "nothing was said of it"
+
+
 def test_it_shows_page_after_page(alices: Client, workspace: Workspace) -> None:
     for number in range(120):
         record("workspace.renamed", workspace=workspace, target=f"name-{number}")
