@@ -1,6 +1,5 @@
 """Whether Stripe, the ledger and the balances agree, and what to do where they do not."""
 
-
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
