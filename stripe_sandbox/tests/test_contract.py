@@ -223,7 +223,7 @@ def _drive_refusals(client: stripe.StripeClient) -> None:
         lambda: v1.customers.retrieve("cus_missing"),
         lambda: v1.payment_intents.retrieve("pi_missing"),
         lambda: v1.payment_intents.create({"amount": 20, "currency": "usd"}),
-        lambda: v1.payment_intents.create({"amount": 2000, "currency": "xxx"}),
+        lambda: v1.payment_intents.create({"amount": 2000, "currency": "zzz"}),
         lambda: v1.checkout.sessions.retrieve("cs_missing"),
         lambda: v1.refunds.create({"charge": "ch_missing"}),
     ):
