@@ -14,9 +14,15 @@ ADDRESSES = [
 ]
 
 
+def number_in(svg: str, pattern: str) -> int:
+    found = re.search(pattern, svg)
+    assert found, svg[:200]
+    return int(found[1])
+
+
 def drawn(svg: str) -> np.ndarray:
     """The modules as an image, drawn from the path alone: 0 dark, 255 light."""
-    side = int(re.search(r'viewBox="0 0 (\d+)', svg)[1])  # type: ignore[index]  # no match fails the test
+    side = number_in(svg, r'viewBox="0 0 (\d+)')
     image = np.full((side, side), 255, dtype=np.uint8)
     for x, y, width in re.findall(r"M(\d+) (\d+)h(\d+)v1h-\d+z", svg):
         image[int(y), int(x) : int(x) + int(width)] = 0
@@ -35,7 +41,7 @@ def test_it_draws_a_code_that_another_reader_reads(address: str, width_pixels: i
     assert (image[:QUIET_MODULES] == 255).all()
     assert (image[:, -QUIET_MODULES:] == 255).all()
     assert (image[QUIET_MODULES] == 0).any()
-    pixels = int(re.search(r'width="(\d+)"', svg)[1])  # type: ignore[index]  # no match fails the test
+    pixels = number_in(svg, r'width="(\d+)"')
     assert pixels % image.shape[0] == 0
     assert pixels // image.shape[0] >= MODULE_PIXELS_LEAST
 

@@ -50,7 +50,7 @@ def test_it_adds_up_to_the_micro(two_months: Wallet) -> None:
 
     assert (september.opening, september.closing, september.used) == ("$0.0000", "$46.7335", "−$3.2665")
     assert [(line.label, line.rows, line.amount) for line in september.uses] == [
-        ("Outbound call", 2, "−$1.2665"),
+        ("Outbound calls", 2, "−$1.2665"),
         ("Text message", 1, "−$2.0000"),
     ]
     assert (october.opening, october.closing) == ("$46.7335", "$49.733499")

@@ -1,7 +1,7 @@
 """Who gets in: nobody without a role, each role where it may, and no one into Django's own forms."""
 
 from itertools import product
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 import pytest
@@ -10,6 +10,7 @@ from django.contrib import admin
 from django.test import Client
 from django.urls import reverse
 
+from console.site import ConsoleSite
 from console.urls import console_urls
 from usage.models import RateCard
 from wallet.models import AutomaticPayments, ReconciliationRun, Transfer, Wallet
@@ -33,7 +34,7 @@ ACTS = {
     "console_export_file": {StaffRole.SUPPORT, StaffRole.FINANCE},
 }
 """Whatever else there is may be read by every role."""
-PATTERNS = {str(pattern.name): pattern for pattern in console_urls(admin.site)}  # type: ignore[arg-type]  # the default site is ours
+PATTERNS = {str(pattern.name): pattern for pattern in console_urls(cast(ConsoleSite, admin.site))}
 TABLES = [model for model in admin.site._registry if model._meta.app_label in ("wallet", "usage", "workspaces")]
 
 

@@ -107,7 +107,7 @@ def test_it_tells_the_figures_of_the_operations_page(trouble: None, sam: Client)
     told, page = scraped(), sam.get("/admin/operations/").content.decode()
 
     assert told["wallet_database_up"] == told["wallet_redis_up"] == told["wallet_automatic_payments_paused"] == 1
-    assert told["wallet_sweep_timestamp_seconds"] == figures.last_beat("sweep").timestamp()  # type: ignore[union-attr]  # planted above
+    assert told["wallet_sweep_timestamp_seconds"] == Heartbeat.objects.get(name="sweep").at.timestamp()
     assert told["wallet_reconciliation_timestamp_seconds"] == 0
     for row in figures.due_rows():
         assert told[f"wallet_due_rows{{kind={row.kind}}}"] == row.count

@@ -214,10 +214,9 @@ def test_it_listens_to_no_page_in_a_browser(sandbox: RunningSandbox) -> None:
     foreign = {"Host": "evil.example", "Authorization": f"Bearer {TEST_KEY}"}
     form = {"Content-Type": "text/plain"}
     for path, headers, status in (("/v1/customers", foreign, 403), ("/_control/state", foreign, 403), ("/_control/reset", form, 400)):
-        # The address is this sandbox's own, on loopback.
         data = b"{}" if headers is form else None
-        request = urllib.request.Request(f"{sandbox.api_url}{path}", data=data, headers=headers)  # noqa: S310
+        request = urllib.request.Request(f"{sandbox.api_url}{path}", data=data, headers=headers)  # noqa: S310 -- the sandbox's own address, on loopback
         with pytest.raises(urllib.error.HTTPError) as caught:
-            urllib.request.urlopen(request)  # noqa: S310
+            urllib.request.urlopen(request)  # noqa: S310 -- the sandbox's own address, on loopback
         assert caught.value.code == status
         caught.value.close()

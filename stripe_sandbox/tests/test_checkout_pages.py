@@ -213,7 +213,7 @@ def test_it_may_lead_back_where_the_session_says_and_nowhere_else(sandbox: Runni
     import urllib.request
 
     # The address is this sandbox's own, on loopback.
-    with urllib.request.urlopen(new_session(client).url or "") as answer:  # noqa: S310
+    with urllib.request.urlopen(new_session(client).url or "") as answer:  # noqa: S310 -- the sandbox's own address, on loopback
         policy = answer.headers["Content-Security-Policy"]
 
     assert "unsafe" not in policy

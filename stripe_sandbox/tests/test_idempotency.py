@@ -18,10 +18,9 @@ AT_ONCE = 20
 
 def _post(sandbox: RunningSandbox, path: str, body: str, *, key: str) -> tuple[int, str, dict[str, str]]:
     headers = {"Authorization": f"Bearer {TEST_KEY}", "Idempotency-Key": key, "Content-Type": "application/x-www-form-urlencoded"}
-    # The address is this sandbox's own, on loopback.
-    request = urllib.request.Request(f"{sandbox.api_url}{path}", data=body.encode(), headers=headers)  # noqa: S310
+    request = urllib.request.Request(f"{sandbox.api_url}{path}", data=body.encode(), headers=headers)  # noqa: S310 -- the sandbox's own address, on loopback
     try:
-        answer: HTTPResponse = urllib.request.urlopen(request, timeout=20)  # noqa: S310
+        answer: HTTPResponse = urllib.request.urlopen(request, timeout=20)  # noqa: S310 -- the sandbox's own address, on loopback
         with answer:
             return answer.status, answer.read().decode(), dict(answer.headers)
     except urllib.error.HTTPError as error:

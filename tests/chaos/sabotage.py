@@ -37,8 +37,8 @@ def decide_without_the_lock() -> None:
     """Nothing that is read under the wallet's lock is locked."""
     from django.db.models import QuerySet
 
-    vars(QuerySet)  # The class's own dictionary is read-only: set as an attribute.
-    QuerySet.select_for_update = lambda rows, *_, **__: rows.all()  # type: ignore[method-assign] # breaking it is the purpose
+    # Unlike a module's, the class's own dictionary is read-only: set as an attribute.
+    QuerySet.select_for_update = lambda rows, *_, **__: rows.all()  # type: ignore[method-assign]  # breaking it is the purpose
 
 
 SABOTAGES: dict[str, Callable[[], None]] = {

@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -254,8 +255,7 @@ def charge_in_many_wallets(money_in: MoneyIn, *, wallets: int) -> list[object]:
         others.append(MoneyIn(sandbox=money_in.sandbox, wallet=wallet, alice=owner))
     for other in others:
         other.switch_on(other.connect_card())
-    acts: list[Act] = [lambda other=other: charge_all(other) for other in others]  # type: ignore[misc] # mypy can't type defaults
-    return at_once(acts)
+    return at_once([partial(charge_all, other) for other in others])
 
 
 def leave_little(money_in: MoneyIn) -> None:
@@ -309,8 +309,7 @@ def test_it_takes_the_money_once_when_a_payer_and_the_charge_meet(active: MoneyI
     link = active.ask_for_link(dollars=40)
     page = open_checkout(link)
     active.use(25)
-    pay: Act = lambda: sandbox.pay_checkout(page)  # noqa: E731 -- one of several acts
-    acts: list[Act] = [pay, lambda: charge_all(active)]
+    acts: list[Act] = [partial(sandbox.pay_checkout, page), partial(charge_all, active)]
     if first == "nobody":
         assert errors(at_once(acts)) == []
     else:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 from unittest.mock import patch
+from uuid import UUID
 
 import psycopg2
 import pytest
@@ -162,11 +163,11 @@ def test_it_expires_the_rest_where_one_cannot_be_now(metering: Metering) -> None
     let_expire()
     expire, calls = wallet_holds.expire_hold, []
 
-    def killed_at_the_third(wallet_id: int, hold_id: object) -> bool:
+    def killed_at_the_third(wallet_id: int, hold_id: UUID) -> bool:
         calls.append(hold_id)
         if len(calls) == 3:
             raise KeyboardInterrupt
-        return expire(wallet_id, hold_id)  # type: ignore[arg-type]  # it is passed on as it came
+        return expire(wallet_id, hold_id)
 
     with patch.object(wallet_holds, "expire_hold", killed_at_the_third), pytest.raises(KeyboardInterrupt):
         expire_due_holds()

@@ -1,6 +1,7 @@
 """Adjustments: posted once, above the limit by two people, below zero only where somebody said so."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
@@ -282,7 +283,7 @@ def test_it_posts_once_however_many_approve_at_once(office: Office) -> None:
     asked = office.ask(150)
     others = [office.felix, *(staff(f"finance{number}") for number in range(9))]
 
-    outcomes = at_once([lambda person=person: approve_adjustment(asked.pk, by=person) for person in others])  # type: ignore[misc]  # a lambda's default
+    outcomes = at_once([partial(approve_adjustment, asked.pk, by=person) for person in others])
 
     assert office.balance == 150
     assert [type(error) for error in errors(outcomes)] == [AlreadyResolved] * 9

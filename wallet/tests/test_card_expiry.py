@@ -33,8 +33,8 @@ def told() -> list[str]:
     return list(Notice.objects.order_by("pk").values_list("kind", flat=True))
 
 
-def look(*moment: int) -> None:
-    tell_of_expiring_cards(now=datetime(*moment, tzinfo=UTC))  # type: ignore[misc, arg-type]  # year, month, day and maybe hour
+def look(year: int, month: int, day: int, hour: int = 0) -> None:
+    tell_of_expiring_cards(now=datetime(year, month, day, hour, tzinfo=UTC))
 
 
 @pytest.mark.parametrize(

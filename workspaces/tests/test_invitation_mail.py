@@ -31,7 +31,8 @@ def test_it_writes_who_invites_and_a_link_from_the_sites_own_address(invitation:
     assert message.subject == f"Join Northside Realty on {settings.OPERATOR_NAME}"
     assert "Alice Moreau invites you to join Northside Realty as admin" in message.body
     assert link in message.body
-    assert link in str(message.alternatives[0][0])  # type: ignore[attr-defined]  # an EmailMultiAlternatives
+    assert isinstance(message, mail.EmailMultiAlternatives)
+    assert link in str(message.alternatives[0][0])
 
 
 def test_it_sends_once(invitation: Invitation) -> None:
