@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 from django.http import QueryDict
 from django.utils import timezone
+from playwright.sync_api import expect
 
 from billing.export_requests import history_order, request_export
 from billing.history import read_query
@@ -136,16 +137,17 @@ def test_it_has_no_faults(as_user: SignedInPage, pages: Pages, northside: Norths
 @pytest.mark.parametrize("phone", [False, True], ids=["desk", "phone"])
 def test_it_has_no_faults_in_dialogs_and_popovers(as_user: SignedInPage, northside: Northside, places: Places, phone: bool) -> None:
     page = as_user(northside.alice, northside.billing, phone=phone)
+    # What is pressed, and what then is there.
     steps = {
-        "row open": page.locator("#history summary.kind").first,
-        "period": page.locator(".period summary").filter(has_text="Period"),
-        "card menu": page.locator("#cards .menu summary").first,
-        "add balance": page.get_by_role("link", name="Add Balance"),
+        "row open": (page.locator("#history summary.kind").first, page.locator("#history .explained dt").first),
+        "period": (page.locator(".period summary").filter(has_text="Period"), page.get_by_label("From")),
+        "card menu": (page.locator("#cards .menu summary").first, page.get_by_role("link", name="Remove…").first),
+        "add balance": (page.get_by_role("link", name="Add Balance"), page.get_by_label("Amount in US dollar")),
     }
     found = {}
-    for name, button in steps.items():
+    for name, (button, shown) in steps.items():
         button.click()
-        page.wait_for_load_state("networkidle")
+        expect(shown).to_be_visible()
         found[name] = faults_of(page)
 
     assert {name: faults for name, faults in found.items() if faults} == {}
@@ -155,15 +157,14 @@ def test_it_can_all_be_done_by_keyboard(as_user: SignedInPage, northside: Norths
     page = as_user(northside.alice, northside.billing)
     page.get_by_role("link", name="Add Balance").focus()
     page.keyboard.press("Enter")
-    page.get_by_label("Amount in US dollar").wait_for()
-    # The box has the focus and its text is chosen: typing replaces it, Enter sends.
+    expect(page.get_by_label("Amount in US dollar")).to_be_focused()
+    # The box's text is chosen: typing replaces it, Enter sends.
     page.keyboard.type("25")
     page.keyboard.press("Enter")
-    page.get_by_text("Waiting for payment").wait_for()
-
-    assert page.evaluate("document.activeElement.id") == "dialog-title"
+    expect(page.get_by_text("Waiting for payment")).to_be_visible()
+    expect(page.locator("#dialog-title")).to_be_focused()
     page.keyboard.press("Escape")
 
     assert PaymentLink.objects.get().amount_micros == 25_000_000
-    assert page.evaluate("document.querySelector('#dialog').open") is False
-    assert page.evaluate("document.activeElement.id") == "add-balance"
+    expect(page.locator("#dialog")).to_be_hidden()
+    expect(page.locator("#add-balance")).to_be_focused()

@@ -167,15 +167,15 @@ def test_it_can_all_be_done_by_keyboard(as_user: SignedInPage, funded: Northside
     page = as_user(funded.alice, funded.billing)
     page.locator("#automatic-pill").focus()
     page.keyboard.press("Enter")
-    page.get_by_text("By saving I allow").wait_for()
-    assert page.evaluate("document.activeElement.id") == "dialog-title"
+    expect(page.get_by_text("By saving I allow")).to_be_visible()
+    expect(page.locator("#dialog-title")).to_be_focused()
     while page.evaluate("document.activeElement.name") != "threshold":
         page.keyboard.press("Tab")
     page.keyboard.type("15")
     # What is typed stays where it was typed, while the sentence below it is written anew.
     expect(page.get_by_text("Choose an amount")).to_be_hidden()
     expect(page.get_by_text("whenever less than $15.00 is available")).to_be_visible()
-    assert page.evaluate("document.activeElement.name") == "threshold"
+    expect(page.locator("[name=threshold]")).to_be_focused()
     page.keyboard.press("Enter")
     expect(page.get_by_text("Automatic payments are active.")).to_be_visible()
     assert AutomaticPayments.objects.get().threshold_micros == 15 * DOLLAR
