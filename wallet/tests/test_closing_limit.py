@@ -10,7 +10,7 @@ from wallet.models import RefundRequest, TopUp, Wallet, WalletClosing
 from wallet.services.closing import approve_closing, continue_closing, request_closing
 from wallet.services.refund_requests import request_refund, withdraw_refund
 from wallet.services.second_person import reject
-from wallet.tests.builders import DOLLAR, make_wallet, paid_top_up
+from wallet.tests.builders import DOLLAR, paid_top_up
 from wallet.tests.staff import new_form, staff, staff_acts
 from workspaces.models import User
 
@@ -26,11 +26,6 @@ def frances() -> User:
 @pytest.fixture
 def felix() -> User:
     return staff("felix")
-
-
-@pytest.fixture
-def wallet() -> Wallet:
-    return make_wallet()
 
 
 def ask(wallet: Wallet, by: User) -> WalletClosing:

@@ -18,11 +18,6 @@ def member(workspace: Workspace, name: str, *, role: Role) -> Membership:
 
 
 @pytest.fixture
-def wallet(db: None) -> Wallet:
-    return make_wallet()
-
-
-@pytest.fixture
 def alice(wallet: Wallet) -> Membership:
     return member(wallet.workspace, "alice", role=Role.OWNER)
 

@@ -15,17 +15,12 @@ from wallet.services.promotion_grants import approve_promotion, request_promotio
 from wallet.services.second_person import reject
 from wallet.services.wallets import close_wallet
 from wallet.tests.books import assert_books_balance
-from wallet.tests.builders import DOLLAR, balance_of, make_wallet
+from wallet.tests.builders import DOLLAR, balance_of
 from wallet.tests.staff import new_form, staff, staff_acts
 from wallet.tests.threads import at_once, errors
 from workspaces.models import User
 
 Status = PromotionGrant.Status
-
-
-@pytest.fixture
-def wallet(db: None) -> Wallet:
-    return make_wallet()
 
 
 @pytest.fixture

@@ -23,11 +23,6 @@ SEALS = [check for check in CHECKS if check.name == "seals"]
 
 
 @pytest.fixture
-def wallet(db: None) -> Wallet:
-    return make_wallet()
-
-
-@pytest.fixture
 def other_wallet(db: None) -> Wallet:
     return make_wallet(name="Bob's Garage")
 

@@ -9,7 +9,6 @@ from django.core.management import CommandError, call_command
 
 from wallet.models import Delivery, Wallet, WebhookEndpoint
 from wallet.services.webhook_endpoints import reveal_secret, secrets_of
-from wallet.tests.builders import make_wallet
 from wallet.tests.hooks import endpoint_of, tell, work
 from wallet.tests.receiver import made_up_names, running_receiver
 
@@ -23,11 +22,6 @@ def _names(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     with made_up_names(monkeypatch) as names:
         names.lead_to["platform.example.com"] = [["1.1.1.1"]]
         yield
-
-
-@pytest.fixture
-def wallet() -> Wallet:
-    return make_wallet()
 
 
 def run(*arguments: object) -> tuple[str, str]:
