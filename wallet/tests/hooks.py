@@ -39,6 +39,16 @@ def told(wallet: Wallet, **more: Any) -> Delivery:
     return Delivery.objects.select_related("event", "endpoint").get(event__key="told")
 
 
+def fresh(delivery: Delivery) -> Delivery:
+    """The row as it stands."""
+    return Delivery.objects.select_related("event", "endpoint").get(pk=delivery.pk)
+
+
+def health(hook: NewEndpoint) -> WebhookEndpoint:
+    """How the endpoint stands now."""
+    return WebhookEndpoint.objects.get(pk=hook.endpoint.pk)
+
+
 def waiting() -> list[tuple[str, list[Any]]]:
     """The messages in the webhooks' queue, oldest first, as task and arguments; they stay in it."""
     client = redis.Redis.from_url(settings.REDIS_URL)
