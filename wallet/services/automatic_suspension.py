@@ -27,9 +27,10 @@ def lift(wallet: Wallet, rule: AutomaticPayments) -> None:
     rule.save(update_fields=["suspended_at", "suspension", "failures", "next_try_at", "confirmation_link"])
 
 
-def lift_suspension(wallet: Wallet) -> None:
+def lift_suspension(wallet: Wallet, *, by_owner: bool) -> None:
     """Another card is there: a rule that was suspended, pauses or waits after a decline is decided anew by the next sweep.
 
+    What a lost dispute began is ended `by_owner` alone: neither by a payer who lets a card be kept, nor by a card that was renewed.
     The caller holds the wallet's lock.
     """
     rule = (
@@ -37,7 +38,7 @@ def lift_suspension(wallet: Wallet) -> None:
         .exclude(suspended_at=None, failures=0, confirmation_link=None)
         .first()
     )
-    if rule is not None:
+    if rule is not None and (by_owner or rule.suspension != AutomaticPayments.Suspension.DISPUTED):
         lift(wallet, rule)
         rule.next_try_at = timezone.now()
         rule.save(update_fields=["next_try_at"])

@@ -17,9 +17,10 @@ from workspaces.wake import wake
 
 
 @transaction.atomic
-def save_card(wallet_id: int, details: CardDetails, *, connected_by: User | None) -> Card:
+def save_card(wallet_id: int, details: CardDetails, *, connected_by: User | None, is_from_payment: bool = False) -> Card:
     """Keep a card whose holder agreed; the first one becomes the default. The same card connected again replaces itself.
 
+    `is_from_payment` where it was not connected as such: somebody paid with it, and lets it be kept.
     Locks: wallet. Idempotent by: Stripe's payment method id.
     """
     wallet = lock_wallet(wallet_id)
@@ -37,6 +38,7 @@ def save_card(wallet_id: int, details: CardDetails, *, connected_by: User | None
     )
     if is_new:
         _take_over_role(wallet, card)
+        lift_suspension(wallet, by_owner=not is_from_payment)
         record("card.connected", workspace=wallet.pk, target=card.label)
     return card
 
@@ -56,7 +58,6 @@ def _take_over_role(wallet: Wallet, card: Card) -> None:
         declined.update(is_default=False)
         card.is_default = not kept.filter(is_default=True).exists()
     card.save(update_fields=["is_default", "is_backup"])
-    lift_suspension(wallet)
 
 
 @transaction.atomic
@@ -74,7 +75,7 @@ def set_default_card(card: Card) -> Card:
         Card.objects.filter(pk=former.pk).update(is_backup=not has_backup)
     card.is_default, card.is_backup, card.refused_at = True, False, None
     card.save(update_fields=["is_default", "is_backup", "refused_at"])
-    lift_suspension(lock_wallet(card.wallet_id))
+    lift_suspension(lock_wallet(card.wallet_id), by_owner=True)
     if former is not None:
         record("card.made_default", workspace=card.wallet_id, target=card.label, before={"default": former.label})
     return card
@@ -136,7 +137,7 @@ def refresh_card(details: CardDetails) -> None:
         notify_admins(card.wallet_id, kind=Notice.Kind.CARD_RENEWED, reference=reference)
         Card.objects.filter(pk=card.pk).update(refused_at=None)
         if card.is_default or card.is_backup:
-            lift_suspension(wallet)
+            lift_suspension(wallet, by_owner=False)
     Card.objects.filter(pk=card.pk).update(
         brand=details.brand,
         last_four=details.last_four,

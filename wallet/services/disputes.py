@@ -36,12 +36,12 @@ def apply_dispute(state: DisputeState) -> Dispute:
     )
     if is_new:
         alert("dispute_opened", dispute=state.id, wallet=top_up.wallet_id, top_up=top_up.pk)
-    was_open = dispute.closed_at is None
+    was_lost = not is_new and dispute.status == "lost"
     _follow(dispute, state, currency=top_up.wallet.currency)
     if dispute.waits_because:
         alert("dispute_waits", dispute=state.id, wallet=top_up.wallet_id, because=dispute.waits_because)
     _post(dispute)
-    if was_open and dispute.status == "lost":
+    if dispute.status == "lost" and not was_lost:
         _stop_automatic_payments(dispute)
     return dispute
 
@@ -135,11 +135,14 @@ def _post(dispute: Dispute) -> None:
 
 
 def _stop_automatic_payments(dispute: Dispute) -> None:
-    """Whoever had money taken back by the bank has not agreed to the next charge: the owner must say so."""
-    wallet = lock_wallet(dispute.wallet_id)
-    rule = AutomaticPayments.objects.filter(wallet=wallet, is_active=True, suspended_at=None).first()
+    """Whoever had money taken back by the bank has not agreed to the next charge: the owner must say so.
+
+    Also where the rule is suspended already: any other suspension is ended by whoever pays.
+    """
+    wallet, reason = lock_wallet(dispute.wallet_id), AutomaticPayments.Suspension.DISPUTED
+    rule = AutomaticPayments.objects.filter(wallet=wallet, is_active=True).exclude(suspension=reason).first()
     if rule is not None:
-        suspend(wallet, rule, AutomaticPayments.Suspension.DISPUTED)
+        suspend(wallet, rule, reason)
 
 
 def _where_it_is(dispute: Dispute) -> Account:

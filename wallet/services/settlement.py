@@ -238,7 +238,7 @@ def _use_link(link_id: UUID) -> None:
 def _keep_card(top_up: TopUp, details: CardDetails | None) -> Card | None:
     if details is None or not details.reusable or not top_up.saves_card:
         return None
-    return save_card(top_up.wallet_id, details, connected_by=top_up.requested_by)
+    return save_card(top_up.wallet_id, details, connected_by=top_up.requested_by, is_from_payment=True)
 
 
 def _paid_with(payment: Payment) -> str:
