@@ -9,6 +9,7 @@ from wallet.models import Wallet
 from wallet.services.webhook_endpoints import NewEndpoint
 from wallet.tests.builders import make_wallet
 from wallet.tests.hooks import endpoint_of
+from wallet.tests.news import Stage, make_stage
 from wallet.tests.receiver import Receiver, running_receiver
 from workspaces.tests.api_caller import Caller, caller
 
@@ -54,3 +55,9 @@ def receiver() -> Iterator[Receiver]:
 def hook(wallet: Wallet, receiver: Receiver, private_targets: None) -> NewEndpoint:
     """The workspace's endpoint, at the receiver."""
     return endpoint_of(wallet.workspace, receiver.url)
+
+
+# ---------------------------------------------------------------- e-mails
+@pytest.fixture
+def stage(db: None) -> Stage:
+    return make_stage()
