@@ -58,10 +58,13 @@ def charging_switch() -> ChargingSwitch:
 
 @transaction.atomic
 def set_charging(*, paused: bool, reason: str = "") -> ChargingSwitch:
-    """A person pauses or resumes, on a page or by a command: one row of the audit log where it changes something. Locks: the switch."""
-    before = charging_switch().paused_at is not None
+    """A person pauses or resumes, on a page or by a command: one row of the audit log where it changes something. Locks: the switch.
+
+    To take a restore's pause over is a change: from then on it does not end by itself.
+    """
+    before = charging_switch()
     switch = pause_charging(reason=reason) if paused else resume_charging()
-    if before != paused:
+    if (switch.paused_at, switch.reason) != (before.paused_at, before.reason):
         act = "charging.paused" if paused else "charging.resumed"
         record(act, workspace=None, target="automatic payments", reason=reason, as_staff=True)
     return switch
