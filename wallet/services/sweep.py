@@ -40,10 +40,10 @@ def wake_everything_due() -> dict[str, int]:
         "wallet.tasks.reconsider_automatic_payment": _keys(
             AutomaticPayments.objects.filter(next_try_at__lte=Now(), is_active=True, suspended_at=None)
         ),
-        "wallet.tasks.announce_standing": _keys(stale_standings()),
+        "wallet.tasks.announce_standing": _any_keys(stale_standings()),
         "wallet.tasks.deliver_webhook": _keys(due_deliveries()),
-        "wallet.tasks.detach_card": _keys(Card.objects.filter(removed_at__isnull=False, detached_at=None)),
-        "wallet.tasks.expire_promotion": _keys(Promotion.objects.filter(remaining_micros__gt=0, expires_at__lte=Now())),
+        "wallet.tasks.detach_card": _any_keys(Card.objects.filter(removed_at__isnull=False, detached_at=None)),
+        "wallet.tasks.expire_promotion": _any_keys(Promotion.objects.filter(remaining_micros__gt=0, expires_at__lte=Now())),
     }
     counts = {}
     for task, keys in due.items():
@@ -90,6 +90,11 @@ def check_refund(request_id: str) -> None:
 
 def _keys(due: "QuerySet[Model]") -> list[str | int]:
     return [key if isinstance(key, int) else str(key) for key in due.values_list("pk", flat=True)[:BATCH]]
+
+
+def _any_keys(due: "QuerySet[Model]") -> list[str | int]:
+    """Of rows that stay due until they are done: by chance, so that those that fail again and again keep no others waiting."""
+    return _keys(due.order_by("?"))
 
 
 def _claim(rows: "QuerySet[Looked]", pk: str) -> "Looked | None":
