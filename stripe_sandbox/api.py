@@ -144,8 +144,8 @@ def _answer(call: Call) -> Answer:
         # A parameter was wrong: the operation never began, and the key is as good as new.
         idempotency.release(call.sandbox.store, key)
         return _refusal(error)
-    except Exception:
-        # Not one of the faults that were asked for: ours. The key is freed, as nothing was done.
+    except Exception:  # Whatever it is, it is none of the faults that were asked for, but ours: the caller gets Stripe's 500.
+        # The key is freed, as nothing was done.
         logger.exception("%s failed", call.operation.name)
         idempotency.release(call.sandbox.store, key)
         return _refusal(ServerFault("The Stripe sandbox itself failed; see its log."))

@@ -70,8 +70,7 @@ class Background:
             try:
                 carry_out_plans(self._sandbox)
                 self._send_due()
-            except Exception:
-                # The thread must outlive a bug in one plan; the next round sees the rest.
+            except Exception:  # The thread must outlive a bug in one plan, whatever it raises; the next round sees the rest.
                 logger.exception("the background thread stumbled")
 
     def _send_due(self) -> None:
@@ -138,8 +137,9 @@ def post(row: sqlite3.Row, *, url: str, secret: str) -> tuple[str, bool]:
     }
     if row["signature"] != "missing":
         headers["Stripe-Signature"] = signature(payload, secret=used_secret, timestamp=timestamp)
-    # The command line has let only http and https through.
-    request = urllib.request.Request(url, data=payload, headers=headers, method="POST")  # noqa: S310
+    request = urllib.request.Request(  # noqa: S310 -- the command line has let only http and https through
+        url, data=payload, headers=headers, method="POST"
+    )
     try:
         with _OPENER.open(request, timeout=ANSWER_SECONDS_MAX) as response:
             return str(response.status), 200 <= response.status < 300

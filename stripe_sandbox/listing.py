@@ -28,8 +28,9 @@ def page(
     conditions, values = _conditions(tx, kind, params=params, equals=equals or {})
     backwards = "ending_before" in params
     order = "ASC" if backwards else "DESC"
-    # The conditions are written by this module and by operations; what was sent is bound, never spliced.
-    rows = tx.connection.execute(f"SELECT body FROM document WHERE {' AND '.join(conditions)} ORDER BY seq {order}", values)  # noqa: S608
+    wanted = " AND ".join(conditions)
+    query = f"SELECT body FROM document WHERE {wanted} ORDER BY seq {order}"  # noqa: S608 -- our own words; what was sent is bound
+    rows = tx.connection.execute(query, values)
     found: list[Document] = []
     for row in rows:
         document = json.loads(row["body"])

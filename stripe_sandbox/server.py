@@ -26,8 +26,7 @@ from stripe_sandbox.store import Sandbox, Store
 
 IDLE_SECONDS_MAX = 75.0
 BODY_BYTES_MAX = 1_000_000
-# Compared with, never bound by default: the hosted pages are opened to the network only with LAN=1.
-_EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104
+_EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 -- compared with, never bound by default: LAN=1 alone opens the hosted pages to the network
 _LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
 
 
@@ -131,7 +130,7 @@ def run(addresses: Addresses, *, settings: dict[str, Any]) -> None:
     own_host = "127.0.0.1" if addresses.checkout_host in _EVERYWHERE else addresses.checkout_host
     own_url = f"http://{own_host}:{pages_port}"
     config = Config(checkout_url=addresses.checkout_url.rstrip("/") or own_url, **settings)
-    sandbox = Sandbox(config=config, store=Store(config.state_dir), dice=random.Random())  # noqa: S311 -- decides which fault strikes, guards nothing
+    sandbox = Sandbox(config=config, store=Store(config.state_dir), dice=random.Random())  # noqa: S311 -- decides which fault strikes
 
     # Imported late: it builds Django's application, and the sandbox must exist by then.
     from stripe_sandbox.pages.application import pages_application

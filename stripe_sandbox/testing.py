@@ -26,8 +26,7 @@ from typing import Any, cast
 START_SECONDS_MAX = 15
 ANSWER_SECONDS_MAX = 30.0
 TEST_KEY = "sk_test_sandbox0000000000000000"
-# Both are made up for tests and open nothing.
-TEST_WEBHOOK_SECRET = "whsec_sandbox0000000000000000"  # noqa: S105
+TEST_WEBHOOK_SECRET = "whsec_sandbox0000000000000000"  # noqa: S105 -- made up for tests, as the key is; it opens nothing
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):

@@ -77,8 +77,7 @@ class Transaction:
     def find(self, kind: str, **equals: str) -> list[Document]:
         """All objects of a kind whose members equal what is given, oldest first."""
         conditions = "".join(f" AND json_extract(body, '$.{name}') = ?" for name in equals)
-        # The names are keyword arguments in our own code; the values are bound.
-        query = f"SELECT body FROM document WHERE kind = ?{conditions} ORDER BY seq"  # noqa: S608
+        query = f"SELECT body FROM document WHERE kind = ?{conditions} ORDER BY seq"  # noqa: S608 -- our own names; values are bound
         rows = self.connection.execute(query, (kind, *equals.values()))
         return [json.loads(row["body"]) for row in rows]
 

@@ -48,7 +48,7 @@ CROSS JOIN LATERAL (
 WHERE stretch.through_seq IS NOT NULL
 ON CONFLICT DO NOTHING
 RETURNING wallet_id
-"""  # noqa: S608  # put together from this module's own constants
+"""  # noqa: S608 -- put together from this module's own constants
 
 SEAL_DAY = """
 INSERT INTO wallet_dayseal (day, seals, transfers, chain_sha256)
@@ -89,7 +89,7 @@ WITH seal AS (
     ) AS book
 )
 SELECT * FROM judged WHERE fault IS NOT NULL ORDER BY wallet_id, number LIMIT %(limit)s
-"""  # noqa: S608  # put together from this module's own constants
+"""  # noqa: S608 -- put together from this module's own constants
 
 DAY_CHAIN = """
 WITH told AS (

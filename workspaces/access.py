@@ -21,7 +21,6 @@ from django.shortcuts import render, resolve_url
 from django.urls import reverse
 from django.utils.cache import add_never_cache_headers
 from django_htmx.http import HttpResponseClientRedirect
-from django_htmx.middleware import HtmxDetails
 
 from workspaces import queries, services
 from workspaces.models import BILLING_ROLES, Membership, Role, User, Workspace
@@ -33,7 +32,6 @@ class WorkspaceRequest(HttpRequest):
     """A request that passed one of the decorators of this module."""
 
     user: User
-    htmx: HtmxDetails
     workspace: Workspace
     membership: Membership
 

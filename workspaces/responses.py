@@ -5,6 +5,7 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, resolve_url
 from django_htmx.http import HttpResponseClientRedirect
+from django_htmx.middleware import HtmxDetails
 
 
 def see_other(request: HttpRequest, to: str, *args: Any) -> HttpResponse:
@@ -15,5 +16,11 @@ def see_other(request: HttpRequest, to: str, *args: Any) -> HttpResponse:
 
 
 def is_htmx(request: HttpRequest) -> bool:
-    """Whether htmx asks for a part of a page."""
-    return bool(request.headers.get("HX-Request")) and not request.headers.get("HX-Boosted")
+    """Whether htmx asks for a part of a page. When a person goes back to a page that htmx has forgotten, it asks for the whole."""
+    asked = HtmxDetails(request)
+    return bool(asked) and not asked.boosted and not asked.history_restore_request
+
+
+def htmx_target(request: HttpRequest) -> str | None:
+    """The id of the element that the answer is put into; None where htmx does not ask."""
+    return HtmxDetails(request).target

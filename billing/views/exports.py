@@ -21,6 +21,7 @@ from billing.models import Export
 from billing.views.rendering import RETRY_AFTER_SECONDS, wallet_of
 from wallet.models import Wallet
 from workspaces.access import WorkspaceRequest, billing_required
+from workspaces.responses import htmx_target
 
 NOT_THERE = "There is no such file any more. Ask for it again below."
 TOO_LONG = f"This is more than {SMALL_ROWS_MAX:,} rows: have the file prepared below. You can go on meanwhile."
@@ -52,7 +53,7 @@ def exports(request: WorkspaceRequest) -> HttpResponse:
     if request.method == "POST":
         return _prepare(request, wallet)
     context = _files(wallet)
-    if request.htmx.target == "export-files":
+    if htmx_target(request) == "export-files":
         return render(request, "billing/_export_files.html", context)
     query = read_query(request.GET)
     offers = _offers(request, wallet, query)

@@ -16,6 +16,7 @@ from billing.views.rendering import wallet_of
 from wallet.models import Wallet
 from wallet.queries import kept_cards, open_payment_links, open_top_ups
 from workspaces.access import WorkspaceRequest, billing_required
+from workspaces.responses import htmx_target
 
 
 @require_safe
@@ -23,11 +24,12 @@ from workspaces.access import WorkspaceRequest, billing_required
 def billing(request: WorkspaceRequest) -> HttpResponse:
     """The whole page; for htmx the history alone, its next rows, or the month that was chosen."""
     wallet, asked = wallet_of(request), request.GET
-    if request.htmx.target == "history":
+    part = htmx_target(request)
+    if part == "history":
         return render(request, "billing/_history.html", _history(request, wallet, asked))
-    if request.htmx.target == "history-more":
+    if part == "history-more":
         return render(request, "billing/_history_rows.html", _history(request, wallet, asked))
-    if request.htmx.target == "usage":
+    if part == "usage":
         return render(request, "billing/_usage.html", _usage(request, wallet, asked))
     return render(request, "billing/billing.html", _page(request, wallet, asked))
 

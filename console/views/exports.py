@@ -26,6 +26,7 @@ from billing.models import Export
 from console.export_forms import JournalExportForm, WalletExportForm, last_month
 from console.rendering import console_page
 from workspaces.models import User
+from workspaces.responses import htmx_target
 from workspaces.staff import StaffRole, may_act
 
 READERS = (StaffRole.SUPPORT, StaffRole.FINANCE)
@@ -96,7 +97,7 @@ def _page(request: HttpRequest, *, wallet_form: WalletExportForm, journal_form: 
         "wallet_form": wallet_form,
         "journal_form": journal_form,
     }
-    is_part = request.htmx.target == "export-files"  # type: ignore[attr-defined]  # django-htmx
+    is_part = htmx_target(request) == "export-files"
     status = 422 if wallet_form.is_bound or journal_form.is_bound else 200
     return console_page(request, "_export_files.html" if is_part else "exports.html", context, title="Exports", status=status)
 

@@ -14,6 +14,7 @@ from console.forms import ReasonForm
 from console.navigation import address_of
 from console.rendering import console_page
 from wallet.services.charging_switch import charging_switch, set_charging
+from workspaces.responses import is_htmx
 
 SEAL_LATE_AFTER = timedelta(days=1, hours=3)
 """Yesterday is sealed within the hours after midnight, UTC."""
@@ -86,7 +87,7 @@ def _page(request: HttpRequest, form: ReasonForm, *, status: int = 200) -> HttpR
         "switch": charging_switch(),
         "form": form,
     }
-    template = "_operations_figures.html" if request.htmx else "operations.html"  # type: ignore[attr-defined]  # django-htmx
+    template = "_operations_figures.html" if is_htmx(request) else "operations.html"
     return console_page(request, template, context, title="Operations", status=status)
 
 
