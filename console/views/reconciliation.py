@@ -13,6 +13,7 @@ from console.rendering import console_page
 from wallet.models import Discrepancy, ReconciliationRun
 from wallet.services.nightly import doing_of, explain_discrepancy, is_cut_off
 from workspaces.models import User
+from workspaces.responses import is_htmx
 
 OPEN_SHOWN = 200
 RUNS_SHOWN = 10
@@ -26,7 +27,7 @@ def show_reconciliation(request: HttpRequest) -> HttpResponse:
     is_alive = under_way is not None and under_way.started_at > timezone.now() - RUN_GIVEN_UP_AFTER and not is_cut_off(under_way)
     return console_page(
         request,
-        "_reconciliation_state.html" if request.htmx else "reconciliation.html",  # type: ignore[attr-defined]  # django-htmx
+        "_reconciliation_state.html" if is_htmx(request) else "reconciliation.html",
         {
             "newest": figures.newest_run(),
             "is_old": _is_old(figures.newest_run()),
