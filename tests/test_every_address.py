@@ -1,7 +1,7 @@
 """Every address that the product has belongs to somebody: it is listed here or the sweep fails, and nobody else gets anything by it.
 
 Who gets what inside of a workspace is test_every_page.py's, by which scope of a key billing/tests/test_api_reach.py's, and by which role
-of the staff console/tests/test_access.py's and wallet/tests/test_act_pages.py's. Here it is all of them against all addresses.
+of the staff console/tests/test_access.py's and wallet/tests/test_act_access.py's. Here it is all of them against all addresses.
 """
 
 import re

@@ -8,6 +8,7 @@ import pytest
 from wallet.models import Wallet
 from wallet.services.webhook_endpoints import NewEndpoint
 from wallet.tests.builders import make_wallet
+from wallet.tests.desk import Desk, give_refunds, make_desk
 from wallet.tests.hooks import endpoint_of
 from wallet.tests.news import Stage, make_stage
 from wallet.tests.receiver import Receiver, running_receiver
@@ -61,3 +62,15 @@ def hook(wallet: Wallet, receiver: Receiver, private_targets: None) -> NewEndpoi
 @pytest.fixture
 def stage(db: None) -> Stage:
     return make_stage()
+
+
+# ---------------------------------------------------------------- the operator's people
+@pytest.fixture
+def stripe(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The keys of the refunds that Stripe was asked for; each succeeds."""
+    return give_refunds(monkeypatch)
+
+
+@pytest.fixture
+def desk(db: None, stripe: list[str]) -> Desk:
+    return make_desk()

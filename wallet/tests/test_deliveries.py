@@ -10,13 +10,7 @@ from standardwebhooks.webhooks import WebhookVerificationError
 from wallet.errors import EndpointDisabled
 from wallet.models import Delivery, DeliveryAttempt, EventType, OutgoingEvent, Wallet
 from wallet.services import deliveries
-from wallet.services.deliveries import (
-    ATTEMPTS_MAX,
-    deliver,
-    forget_old_events,
-    message_of,
-    send_again,
-)
+from wallet.services.deliveries import ATTEMPTS_MAX, deliver, forget_old_events, message_of, send_again
 from wallet.services.webhook_endpoints import NewEndpoint, rotate_secret, switch_off
 from wallet.tasks import tidy_webhooks
 from wallet.tests.hooks import endpoint_of, fresh, grow_old, pass_time, tell, told, work

@@ -10,13 +10,7 @@ from tests.payments import Alerts
 from wallet.errors import EndpointDisabled
 from wallet.models import Delivery, DeliveryAttempt, OutgoingEvent, Wallet, WebhookEndpoint
 from wallet.services import deliveries
-from wallet.services.deliveries import (
-    ATTEMPTS_MAX,
-    JITTER,
-    RETRY_AFTER_SECONDS,
-    deliver,
-    due_deliveries,
-)
+from wallet.services.deliveries import ATTEMPTS_MAX, JITTER, RETRY_AFTER_SECONDS, deliver, due_deliveries
 from wallet.services.webhook_endpoints import NewEndpoint, remove_endpoint, switch_off
 from wallet.tasks import sweep
 from wallet.tests.hooks import endpoint_of, fresh, health, pass_time, tell, told, waiting, work
