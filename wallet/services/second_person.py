@@ -10,7 +10,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Sum
+from django.db.models import Q, Sum
 from django.db.models.functions import Abs, Now
 from django.utils import timezone
 
@@ -47,8 +47,8 @@ def needs_second_person(wallet: Wallet, *, amount_micros: int, by: User, apart_f
 
 def moved_lately_micros(wallet: Wallet, *, by: User, apart_from: UUID | None = None) -> int:
     """What the person moved or asked for in this wallet within COUNTED_FOR: in and out alike, whoever approved it."""
-    # What a closing gives back counts once, with the closing.
-    refunds = RefundRequest.objects.filter(closing=None)
+    # What a closing gives back counts once: with the closing, or where that was given up, by itself.
+    refunds = RefundRequest.objects.filter(Q(closing=None) | Q(closing__status__in=_NOTHING_MOVED))
     sums = 0
     for rows in (Adjustment.objects.all(), PromotionGrant.objects.all(), WalletClosing.objects.all(), refunds):
         lately = rows.filter(wallet=wallet, requested_by=by, requested_at__gt=Now() - COUNTED_FOR).exclude(status__in=_NOTHING_MOVED)
