@@ -22,6 +22,8 @@ logger = structlog.get_logger(__name__)
 
 REJECTIONS_AN_HOUR_MAX = 20
 """So many requests that Stripe calls wrong are a broken key or a bug of ours, not so many broken wallets."""
+REJECTED_CODES = ("rejected", "card_gone")
+"""What they failed with: under the key of another account no card is known either."""
 RESTORED = "The database was restored or moved: Stripe is being asked what it knows."
 LOOK_AGAIN_AFTER = timedelta(minutes=1)
 RESTORE_WOKEN_EVERY = timedelta(hours=1)
@@ -136,7 +138,7 @@ def _breaker() -> str:
     last_hour = TopUp.objects.filter(origin=Origin.AUTOMATIC, sent_at__gt=Now() - timedelta(hours=1))
     if last_hour.count() >= settings.AUTOMATIC_CHARGES_PER_HOUR_MAX:
         return f"{settings.AUTOMATIC_CHARGES_PER_HOUR_MAX} automatic payments were sent within an hour."
-    if last_hour.filter(status=Status.FAILED, decline_code="rejected").count() >= REJECTIONS_AN_HOUR_MAX:
+    if last_hour.filter(status=Status.FAILED, decline_code__in=REJECTED_CODES).count() >= REJECTIONS_AN_HOUR_MAX:
         return f"Stripe called {REJECTIONS_AN_HOUR_MAX} automatic payments wrong within an hour."
     return ""
 
