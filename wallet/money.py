@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import ROUND_FLOOR, Decimal
 
-from babel.numbers import get_currency_symbol
+from babel.numbers import get_currency_name, get_currency_symbol
 
 MICROS = 1_000_000
 """Micros in one major unit: $1 is 1,000,000 micros."""
@@ -49,6 +49,11 @@ class Currency:
     quick_amounts_micros: tuple[int, int, int, int]
     minor_step: int = 1
     scale: int = 1
+
+    @property
+    def many(self) -> str:
+        """What people call several of them: US dollars, Swedish kronor."""
+        return get_currency_name(self.code.upper(), count=2, locale="en")
 
     @property
     def minor_micros(self) -> int:

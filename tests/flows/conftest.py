@@ -113,7 +113,7 @@ def read_code(page: Page) -> str:
 def ask_for(page: Page, amount: str, *, another_way: bool = False) -> None:
     """Add Balance → amount → Top Up Wallet Balance."""
     page.get_by_role("link", name="Add Balance").click()
-    page.get_by_label("Amount in US dollar").fill(amount)
+    page.get_by_label("Amount in US dollars").fill(amount)
     if another_way:
         page.get_by_role("radio", name="Another way").check()
     page.get_by_role("button", name="Top Up Wallet Balance").click()

@@ -142,7 +142,7 @@ def test_it_has_no_faults_in_dialogs_and_popovers(as_user: SignedInPage, northsi
         "row open": (page.locator("#history summary.kind").first, page.locator("#history .explained dt").first),
         "period": (page.locator(".period summary").filter(has_text="Period"), page.get_by_label("From")),
         "card menu": (page.locator("#cards .menu summary").first, page.get_by_role("link", name="Remove…").first),
-        "add balance": (page.get_by_role("link", name="Add Balance"), page.get_by_label("Amount in US dollar")),
+        "add balance": (page.get_by_role("link", name="Add Balance"), page.get_by_label("Amount in US dollars")),
     }
     found = {}
     for name, (button, shown) in steps.items():
@@ -157,7 +157,7 @@ def test_it_can_all_be_done_by_keyboard(as_user: SignedInPage, northside: Norths
     page = as_user(northside.alice, northside.billing)
     page.get_by_role("link", name="Add Balance").focus()
     page.keyboard.press("Enter")
-    expect(page.get_by_label("Amount in US dollar")).to_be_focused()
+    expect(page.get_by_label("Amount in US dollars")).to_be_focused()
     # The box's text is chosen: typing replaces it, Enter sends.
     page.keyboard.type("25")
     page.keyboard.press("Enter")

@@ -206,7 +206,7 @@ def test_it_names_what_is_wrong_with_an_amount(danas: Page, northside: Northside
     ask_for(danas, "2.50")
 
     expect(danas.get_by_text("Choose an amount from $5.00 to $2,000.00.")).to_be_visible()
-    expect(danas.get_by_label("Amount in US dollar")).to_be_focused()
+    expect(danas.get_by_label("Amount in US dollars")).to_be_focused()
 
 
 def test_it_removes_a_card_after_asking(danas: Page, northside: Northside) -> None:

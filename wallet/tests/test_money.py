@@ -112,6 +112,12 @@ def test_it_offers_amounts_that_stripe_can_move(code: str) -> None:
         assert known.top_up_least_micros <= amount_micros <= known.top_up_most_micros
 
 
+def test_it_names_several_of_each() -> None:
+    names = ("usd", "US dollars"), ("eur", "euros"), ("jpy", "Japanese yen"), ("sek", "Swedish kronor"), ("zar", "South African rand")
+    for code, many in names:
+        assert currency_of(code).many == many
+
+
 @pytest.mark.parametrize("code", ["", "USD", "us", "usdt", "xyz"])
 def test_it_knows_no_other_currency(code: str) -> None:
     with pytest.raises(UnknownCurrency):
