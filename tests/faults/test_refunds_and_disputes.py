@@ -351,17 +351,17 @@ def test_it_waits_for_nothing_once_an_inquiry_has_ended(
 
 def test_it_lists_the_disputes_that_wait(money_in: MoneyIn, disputed_in_euros: str) -> None:
     money_in.deliver()
-    before, after = io.StringIO(), io.StringIO()
+    before, after, beside = io.StringIO(), io.StringIO(), io.StringIO()
 
     call_command("book_dispute", stdout=before)
     book_dispute(disputed_in_euros, amount_micros=DOLLAR)
-    call_command("book_dispute", stdout=after)
+    call_command("book_dispute", stdout=after, stderr=beside)
 
     receipt, workspace = TopUp.objects.get().receipt_number, money_in.wallet.workspace.public_id
     assert before.getvalue() == (
         f"{disputed_in_euros} needs_response · {workspace} · receipt {receipt} of $20.00 · It is in EUR and the wallet in USD.\n"
     )
-    assert after.getvalue() == ""
+    assert (after.getvalue(), beside.getvalue()) == ("", "No dispute waits for its amount.\n")
 
 
 @pytest.mark.parametrize("amount", ["", "0", "-1", "20.01", "1.234", "1e1", "NaN", "x"])

@@ -41,6 +41,8 @@ class Command(BaseCommand):
 
     def _list(self) -> None:
         waiting = Dispute.objects.select_related("wallet__workspace", "top_up").exclude(waits_because="").order_by("created_at")
+        if not waiting:
+            self.stderr.write("No dispute waits for its amount.")
         for dispute in waiting[:LISTED_MAX]:
             paid = format_money(dispute.top_up.amount_micros, currency=dispute.wallet.currency)
             self.stdout.write(

@@ -70,8 +70,11 @@ class Command(BaseCommand):
         self.stdout.write(made.secret)
 
     def _list(self) -> None:
-        for endpoint in endpoints_of(None):
+        endpoints = endpoints_of(None)
+        for endpoint in endpoints:
             self.stdout.write(f"{endpoint.pk} {_state(endpoint)} · {endpoint.url} · {_hears_of(endpoint)} · {endpoint.description or '-'}")
+        if not endpoints:
+            self.stderr.write("The platform has no endpoints. `webhook_endpoint add` adds one.")
 
     def _rotate(self, endpoint: WebhookEndpoint, options: dict[str, Any]) -> None:
         secret = webhook_endpoints.rotate_secret(endpoint, old_signs_on=not options["at_once"])
