@@ -16,6 +16,7 @@ ACTIONS = {
     "adjustment.withdrawn": "Adjustment withdrawn",
     "api_key.made": "API key made",
     "api_key.revoked": "API key revoked",
+    "automatic_payments.changed": "Automatic payments changed",
     "automatic_payments.switched_off": "Automatic payments switched off",
     "automatic_payments.switched_on": "Automatic payments switched on",
     "automatic_payments.tried_again": "Automatic payment tried again",

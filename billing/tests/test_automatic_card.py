@@ -8,13 +8,14 @@ import pytest
 from django.test import Client
 
 from billing.automatic_state import PILLS
-from billing.tests.automatic_states import STATES, Stage
+from billing.tests.automatic_states import STATES, TERMS, Stage
 from billing.tests.conftest import a_card
 from wallet.models import Card, Wallet
+from wallet.services.automatic_payments import switch_on
 from wallet.services.cards import set_backup_card
 from wallet.services.payment_links import payment_link_token
 from wallet.tests.builders import DOLLAR
-from workspaces.models import User
+from workspaces.models import AuditEntry, User
 
 pytestmark = pytest.mark.django_db
 
@@ -97,6 +98,17 @@ def test_it_looks_by_itself_while_they_are_active(alices: Client, stage: Stage, 
     found = re.search(r"every (\d+s)", alices.get(page).content.decode())
 
     assert (found[1] if found else None) == every
+
+
+def test_it_tells_what_is_switched_on_from_what_is_changed(stage: Stage) -> None:
+    """In the audit log: switched on once, and from then on each agreement changes what is on. The same again is nothing."""
+    other = a_card(stage.wallet, last_four="1881")
+    for card in (stage.card, other, other):
+        switch_on(stage.wallet, terms=TERMS, card=card, consent_text=f"Charge {card.label}.", consented_by=stage.owner)
+
+    told = AuditEntry.objects.filter(action__startswith="automatic_payments.").order_by("pk")
+
+    assert [entry.action.partition(".")[2] for entry in told] == ["switched_on", "changed"]
 
 
 def test_it_shows_what_was_charged_of_the_cap(alices: Client, stage: Stage, wallet: Wallet, page: str) -> None:

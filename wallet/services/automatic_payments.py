@@ -50,7 +50,8 @@ def switch_on(wallet: Wallet, *, terms: Terms, card: Card, consent_text: str, co
     before = _told(rule)
     set_default_card(card)
     rule = _agreed(locked, rule, terms=terms, consent_text=consent_text, consented_by=consented_by)
-    record("automatic_payments.switched_on", workspace=locked.pk, target=card.label, before=before, after=_told(rule))
+    act = "changed" if before["is_active"] else "switched_on"
+    record(f"automatic_payments.{act}", workspace=locked.pk, target=card.label, before=before, after=_told(rule))
     return Switched(rule, decide_charge(locked, rule, now=timezone.now()))
 
 
