@@ -11,6 +11,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from billing.export import defused, heading_of
+from billing.kind_words import kind_name
 from billing.pdf import INK, MUTED, Paper
 from usage.kinds import UsageKind
 from wallet.csv_text import as_csv
@@ -26,10 +27,15 @@ _WIDTHS = (92, 30, 40)
 class Sum:
     """A line: how many rows of a kind, and what they moved."""
 
-    label: str
+    kind: str
     rows: int
     amount: str
     amount_micros: int
+
+    @property
+    def label(self) -> str:
+        """The kind in words, one or many."""
+        return kind_name(self.kind, count=self.rows)
 
 
 @dataclass(frozen=True)
@@ -105,11 +111,14 @@ def statement_of(wallet: Wallet, *, month: date) -> Statement:
 
 
 def statement_csv(statement: Statement) -> str:
-    """The same lines as a table: a section, what it is, how many rows, and the exact amount as a plain decimal."""
+    """The same lines as a table: a section, what it is, how many rows, and the exact amount as a plain decimal.
+
+    What it is has one name whatever the number, so that months can be laid side by side.
+    """
     lines: list[tuple[str, str, int | str, int]] = [
         ("opening", "Balance at the beginning", "", statement.opening_micros),
-        *(("money", line.label, line.rows, line.amount_micros) for line in statement.money),
-        *(("use", line.label, line.rows, line.amount_micros) for line in statement.uses),
+        *(("money", kind_name(line.kind), line.rows, line.amount_micros) for line in statement.money),
+        *(("use", kind_name(line.kind), line.rows, line.amount_micros) for line in statement.uses),
         ("used", "Used in all", sum(line.rows for line in statement.uses), statement.used_micros),
         ("closing", "Balance at the end" if statement.is_over else "Balance so far", "", statement.closing_micros),
     ]
@@ -157,12 +166,11 @@ def _write_lines(paper: Paper, statement: Statement) -> None:
 
 
 _ORDER = [*Kind.values, *UsageKind.values]
-_LABELS: dict[str, str] = {**dict(Kind.choices), **dict(UsageKind.choices)}
 
 
 def _lines(sums: Sequence[KindSum], wallet: Wallet) -> list[Sum]:
     ordered = sorted(sums, key=lambda one: (_ORDER.index(one.kind) if one.kind in _ORDER else len(_ORDER), one.kind, not one.is_credit))
-    return [Sum(str(_LABELS.get(one.kind, one.kind)), one.rows, _exact(_signed(one), wallet, signed=True), _signed(one)) for one in ordered]
+    return [Sum(one.kind, one.rows, _exact(_signed(one), wallet, signed=True), _signed(one)) for one in ordered]
 
 
 def _signed(one: KindSum) -> int:

@@ -13,6 +13,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.db.models import Model, Q, QuerySet
 
+from billing.kind_words import kind_name
 from console.navigation import address_of
 from usage.event_queries import provider_costs_of_rows
 from usage.models import ProviderCost
@@ -142,7 +143,7 @@ def _entry(source: _Source, row: Model, wallet: Wallet) -> Entry:
 def _transfer(row: Transfer, wallet: Wallet) -> dict[str, str]:
     amount = format_exact(row.change_micros, currency=wallet.currency, signed=True)
     after = format_exact(row.balance_after_micros, currency=wallet.currency)
-    words = f"#{row.seq} · {row.kind.replace('_', ' ')} · balance after {after}"
+    words = f"#{row.seq} · {kind_name(row.kind)} · balance after {after}"
     return {"icon": "receipt", "title": row.description, "text": words, "amount": amount, "tone": "ok" if row.change_micros > 0 else ""}
 
 

@@ -7,10 +7,12 @@ import pytest
 from django.test import Client
 from pypdf import PdfReader
 
+from billing.kind_words import kind_name
 from billing.statements import statement_of, statement_pdf
 from billing.tests.conftest import SignedIn
+from usage.kinds import UsageKind
 from wallet.ledger import post
-from wallet.models import Account, Wallet
+from wallet.models import Account, Kind, Wallet
 from wallet.tests.builders import DOLLAR, adjustment, entry
 from workspaces.models import User
 
@@ -65,7 +67,7 @@ def test_it_shows_page_and_file(alices: Client, two_months: Wallet, page: str) -
 
     assert "/settings/billing/transactions.csv?from=2026-10-01&amp;until=2026-10-31" in shown
     for said in (shown, text):
-        for fact in ("October 2026", "Northside Realty", "$46.7335", "$49.733499", "AI task"):
+        for fact in ("October 2026", "Northside Realty", "$46.7335", "$49.733499", "AI task", "Adjustment"):
             assert fact in said, fact
 
 
@@ -113,3 +115,9 @@ def test_it_takes_any_name(two_months: Wallet) -> None:
     assert "$46.7335" in text
     assert "WWWW" in text
     assert not {"\u202e", "\u0007"} & set(text)
+
+
+def test_it_names_one_and_many_of_every_kind() -> None:
+    for kind in (*Kind, *UsageKind):
+        assert kind_name(kind) == kind.label
+        assert kind_name(kind, count=2) not in (kind.label, kind.value)

@@ -1,13 +1,15 @@
 """How the console's templates write amounts, times and names: exact, in UTC as the books are kept, and as people call them."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django import template
+from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.timesince import timesince
 
+from billing.kind_words import kind_name
 from console.navigation import table_of
 from wallet.models import DaySeal
 from wallet.money import format_exact, format_money
@@ -65,10 +67,13 @@ def ago(moment: datetime | None) -> SafeString:
     if moment is None:
         return SafeString("never")
     here = moment.astimezone(UTC)
-    words = timesince(moment, depth=1)
+    words = "just now" if timezone.now() - moment < timedelta(minutes=1) else f"{timesince(moment, depth=1)} ago"
     return format_html(
-        '<time datetime="{0}" title="{1}">{2} ago</time>', here.isoformat(timespec="seconds"), here.strftime("%b %-d, %H:%M:%S UTC"), words
+        '<time datetime="{0}" title="{1}">{2}</time>', here.isoformat(timespec="seconds"), here.strftime("%b %-d, %H:%M:%S UTC"), words
     )
+
+
+register.filter("kind_name", kind_name)
 
 
 @register.filter
