@@ -49,17 +49,17 @@ class _Standing(admin.SimpleListFilter):
 
 
 class _Automatic(admin.SimpleListFilter):
-    """How automatic payments stand."""
+    """Whether they are switched on. How they stand beyond that, the wallet's own page says."""
 
     title = "automatic payments"
     parameter_name = "automatic"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("active", "Active"), ("suspended", "Suspended"), ("off", "Off")]
+        return [("on", "On"), ("suspended", "Suspended"), ("off", "Off")]
 
     def queryset(self, request: HttpRequest, queryset: "QuerySet[Any]") -> "QuerySet[Any]":
         match self.value():
-            case "active":
+            case "on":
                 return queryset.filter(automatic_payments__is_active=True, automatic_payments__suspended_at=None)
             case "suspended":
                 return queryset.filter(automatic_payments__is_active=True, automatic_payments__suspended_at__isnull=False)
@@ -127,7 +127,7 @@ class WalletAdmin(Record):
         rule: AutomaticPayments | None = getattr(wallet, "automatic_payments", None)
         if rule is None or not rule.is_active:
             return "Off"
-        return f"Suspended: {rule.get_suspension_display().lower()}" if rule.suspended_at else "Active"
+        return f"Suspended: {rule.get_suspension_display().lower()}" if rule.suspended_at else "On"
 
     @admin.display(description="Found by")
     def found_by(self, wallet: Any) -> str:

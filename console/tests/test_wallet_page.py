@@ -8,6 +8,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
+from billing.tests.automatic_states import Stage
 from console import timeline as timelines
 from console.records.events import redacted
 from console.search import wallets_found
@@ -106,6 +107,25 @@ def test_it_tells_everything_in_one_line_of_time(known: Wallet, sam: Client) -> 
     ):
         assert words in page, words
     assert reverse("admin:wallet_topup_change", args=[failed.pk]) in page
+
+
+@pytest.mark.parametrize(
+    ("state", "pill", "said"),
+    [
+        ("active", "Active", ""),
+        ("capped today", "Paused", "No more charges today"),
+        ("suspended", "Suspended", "declined"),
+        ("off", "Not Active", ""),
+    ],
+)
+def test_it_says_of_automatic_payments_what_their_owner_reads(wallet: Wallet, sam: Client, state: str, pill: str, said: str) -> None:
+    alice = wallet.workspace.memberships.get().user
+    Stage(wallet, alice, save_card(wallet.pk, card_details("1"), connected_by=alice)).put_into(state)
+
+    page = sam.get(reverse("admin:console_wallet", args=[wallet.pk])).content.decode()
+
+    assert f">{pill}</span>" in page
+    assert said in page
 
 
 def test_it_lists_the_book_and_what_each_use_cost_the_operator(metering: Metering, sam: Client, monkeypatch: pytest.MonkeyPatch) -> None:

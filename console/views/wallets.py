@@ -5,15 +5,17 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.utils import timezone
 
+from billing.automatic_state import automatic_of
 from billing.status import status_bar_for
 from console.navigation import address_of
 from console.rendering import console_page
 from console.timeline import GROUPS, cost_words, timeline_page
 from usage.event_queries import provider_costs_of_rows
-from wallet.models import AutomaticPayments, Hold, Transfer, Wallet
+from wallet.models import Hold, Transfer, Wallet
 from wallet.queries import kept_cards
 from wallet.standing import standing_of
 from workspaces.models import Membership, Role
+from workspaces.responses import is_htmx
 
 HOLDS_SHOWN = 100
 MEMBERS_SHOWN = 20
@@ -34,8 +36,9 @@ def show_wallet(request: HttpRequest, wallet_id: int) -> HttpResponse:
     wallet = _found(wallet_id)
     kinds = [kind for kind in request.GET.getlist("kind") if kind in GROUPS]
     timeline = timeline_page(wallet, groups=kinds, before=request.GET.get("before", ""))
-    if request.htmx and request.GET.get("before"):  # type: ignore[attr-defined]  # django-htmx
+    if is_htmx(request) and request.GET.get("before"):
         return console_page(request, "_timeline_entries.html", {"wallet": wallet, "timeline": timeline, "kinds": kinds}, title="")
+    cards = list(kept_cards(wallet))
     return console_page(
         request,
         "wallet.html",
@@ -44,8 +47,8 @@ def show_wallet(request: HttpRequest, wallet_id: int) -> HttpResponse:
             "workspace": wallet.workspace,
             "standing": standing_of(wallet, now=timezone.now()),
             "bar": status_bar_for(wallet, zone=wallet.workspace.zone),
-            "cards": kept_cards(wallet),
-            "rule": AutomaticPayments.objects.filter(wallet=wallet).first(),
+            "cards": cards,
+            "automatic": automatic_of(wallet, cards=cards),
             "members": Membership.objects.filter(workspace=wallet.workspace)
             .select_related("user")
             .order_by(OWNERS_FIRST, "pk")[:MEMBERS_SHOWN],
