@@ -200,19 +200,23 @@ def test_it_explains_a_discrepancy(discrepancy: Discrepancy, frances: Client) ->
 
 @pytest.mark.django_db(transaction=True)
 def test_it_has_a_worker_compare_once(frances: Client, queued_tasks: Callable[[], list[str]]) -> None:
+    earlier = ReconciliationRun.objects.create(
+        since=timezone.now(), finished_at=timezone.now(), started_at=timezone.now() - timedelta(days=1)
+    )
     for _ in range(2):
         frances.post(reverse("admin:console_reconcile"))
 
-    run = ReconciliationRun.objects.get()
+    run = ReconciliationRun.objects.exclude(pk=earlier.pk).get()
     assert queued_tasks() == ["wallet.tasks.run_reconciliation"]
     assert "waiting for a worker" in text_of(frances, "reconciliation")
+    assert "Books balance" not in text_of(frances, "reconciliation"), "what was found before is not this run's"
     with patch.object(nightly, "reconcile") as compared:
         run_requested(run.pk)
     assert compared.call_args.kwargs == {"run": run}
     assert audit("reconciliation.requested").target == str(run.pk)
     with patch("console.acts.is_cut_off", return_value=True):
         frances.post(reverse("admin:console_reconcile"))
-    assert ReconciliationRun.objects.count() == 2, "one that Stripe has not answered keeps nobody waiting"
+    assert ReconciliationRun.objects.count() == 3, "one that Stripe has not answered keeps nobody waiting"
 
 
 def test_it_pauses_and_resumes_charging_for_a_reason(frances: Client) -> None:
