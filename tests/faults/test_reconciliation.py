@@ -161,6 +161,24 @@ def test_it_names_a_refund_that_the_ledger_does_not_have(paid: MoneyIn, sandbox:
     assert paid.balance == 15
 
 
+def test_it_names_what_went_back_in_the_ledger_alone(paid: MoneyIn, sandbox: RunningSandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stripe_balance, "PAYS_OVER_WITHIN", timedelta())
+    payment_id = str(TopUp.objects.get().payment_intent_id)
+    refund = sandbox.refund(payment_id, amount=500)
+    dispute = sandbox.open_dispute(payment_id)
+    assert reconcile().discrepancies == 0
+    movements = list(stripe_gateway.movements_since(timezone.now() - timedelta(days=1)))
+    StripeMovement.objects.all().delete()
+    monkeypatch.setattr(
+        stripe_gateway, "movements_since", lambda since: (movement for movement in movements if movement.source_kind == "charge")
+    )
+
+    reconcile()
+
+    assert set(listed()) == {(Kind.NOT_GONE_BACK, refund["id"]), (Kind.NOT_GONE_BACK, dispute["id"])}
+    assert {one.amount_micros for one in Discrepancy.objects.filter(closed_at=None)} == {5 * DOLLAR, dispute["amount"] * DOLLAR // 100}
+
+
 def test_it_keeps_what_was_explained_explained(paid: MoneyIn, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stripe_balance, "PAYS_OVER_WITHIN", timedelta())
     monkeypatch.setattr(stripe_gateway, "movements_since", lambda since: iter(()))

@@ -57,6 +57,7 @@ class Discrepancy(models.Model):
         AMOUNT = "amount", "Amounts differ"
         NOT_TAKEN = "not_taken", "Refund or dispute at Stripe that the ledger does not have"
         NO_PAYMENT = "no_payment", "Credit in the ledger without a payment at Stripe"
+        NOT_GONE_BACK = "not_gone_back", "Refund or dispute in the ledger that Stripe does not have"
         BOOKS = "books", "Books out of balance"
 
     kind = models.CharField(max_length=20, choices=Kind)
@@ -93,5 +94,6 @@ NEXT_STEPS = {
     Discrepancy.Kind.AMOUNT: "Compare the payment at Stripe with the top-up; correct the wallet by an adjustment, and explain it here.",
     Discrepancy.Kind.NOT_TAKEN: "Run the reconciliation again. If it stays, see whether the refund or dispute is in another currency.",
     Discrepancy.Kind.NO_PAYMENT: "Look for the payment at Stripe. If it is not there, take the credit back by an adjustment.",
+    Discrepancy.Kind.NOT_GONE_BACK: "Look for it at Stripe. If it is not there, put the money back into the wallet by an adjustment.",
     Discrepancy.Kind.BOOKS: "Stop charging (manage.py charging pause), keep a copy of the database, and find out who wrote to it.",
 }

@@ -42,6 +42,7 @@ class Comparison:
         self.settled_before = now - SETTLES_WITHIN
         self.movements = 0
         self._paid: set[str] = set()
+        self._gone_back: set[str] = set()
 
     def unmatched(self, movements: Iterable[Movement]) -> Iterator[Unmatched]:
         """What Stripe has and we don't. Keeps every movement, for the journal."""
@@ -49,15 +50,20 @@ class Comparison:
         while batch := list(islice(source, BATCH)):
             self.movements += len(batch)
             self._paid |= {movement.payment_id for movement in batch if movement.source_kind == "charge"}
+            self._gone_back |= {movement.source_id for movement in batch if movement.source_kind in ("refund", "dispute")}
             yield from self._compare(batch)
 
     def missing(self, *, since: datetime) -> Iterator[Unmatched]:
-        """What we have and Stripe has not: credits of the period whose payment none of its movements was."""
-        credited = TopUp.objects.filter(
-            status=TopUp.Status.SUCCEEDED, resolved_at__gte=since + PAYS_OVER_WITHIN, resolved_at__lt=self.settled_before
-        )
+        """What we have and Stripe has not: credits, refunds and disputes of the period of which none of its movements tells."""
+        period = (since + PAYS_OVER_WITHIN, self.settled_before)
+        yield from self._credits_without_payment(period)
+        yield from self._refunds_of_nothing(period)
+        yield from self._disputes_of_nothing(period)
+
+    def _credits_without_payment(self, period: tuple[datetime, datetime]) -> Iterator[Unmatched]:
+        credited = TopUp.objects.filter(status=TopUp.Status.SUCCEEDED, resolved_at__gte=period[0], resolved_at__lt=period[1])
         for top_up in credited.select_related("wallet").iterator(chunk_size=BATCH):
-            if top_up.payment_intent_id not in self._paid and not _is_known(top_up.payment_intent_id):
+            if top_up.payment_intent_id not in self._paid and not _was_paid(top_up.payment_intent_id):
                 yield Unmatched(
                     kind=Kind.NO_PAYMENT,
                     reference=str(top_up.pk),
@@ -68,6 +74,22 @@ class Comparison:
                     amount_micros=top_up.amount_micros,
                     currency=top_up.wallet.currency,
                 )
+
+    def _refunds_of_nothing(self, period: tuple[datetime, datetime]) -> Iterator[Unmatched]:
+        sent_back = Refund.objects.filter(status="succeeded", created_at__gte=period[0], created_at__lt=period[1])
+        for refund in sent_back.select_related("wallet", "top_up").iterator(chunk_size=BATCH):
+            if not self._has_gone_back(refund.stripe_refund_id):
+                yield _not_gone_back(refund, refund.stripe_refund_id, taken_micros=refund.amount_micros, word="refund")
+
+    def _disputes_of_nothing(self, period: tuple[datetime, datetime]) -> Iterator[Unmatched]:
+        withdrawn = Dispute.objects.filter(withdrawn_micros__gt=0, created_at__gte=period[0], created_at__lt=period[1])
+        for dispute in withdrawn.select_related("wallet", "top_up").iterator(chunk_size=BATCH):
+            if not self._has_gone_back(dispute.stripe_dispute_id):
+                yield _not_gone_back(dispute, dispute.stripe_dispute_id, taken_micros=dispute.withdrawn_micros, word="dispute")
+
+    def _has_gone_back(self, source_id: str) -> bool:
+        # An earlier run has seen what is older than the period.
+        return source_id in self._gone_back or StripeMovement.objects.filter(source_id=source_id).exists()
 
     def _compare(self, batch: Sequence[Movement]) -> Iterator[Unmatched]:
         known = _Known(batch)
@@ -161,7 +183,21 @@ def _kept(movement: Movement, known: _Known) -> StripeMovement:
     )
 
 
-def _is_known(payment_id: str | None) -> bool:
+def _not_gone_back(row: Refund | Dispute, stripe_id: str, *, taken_micros: int, word: str) -> Unmatched:
+    currency = row.wallet.currency
+    return Unmatched(
+        kind=Kind.NOT_GONE_BACK,
+        reference=stripe_id,
+        words=f"{_money(taken_micros, currency)} was taken from the wallet for the {word} {stripe_id} of {row.top_up.receipt_number}, "
+        "which Stripe's balance does not have.",
+        happened_at=row.created_at,
+        wallet_id=row.wallet_id,
+        amount_micros=taken_micros,
+        currency=currency,
+    )
+
+
+def _was_paid(payment_id: str | None) -> bool:
     """Whether an earlier run has seen the payment's movement: it may be older than the period."""
     return StripeMovement.objects.filter(payment_id=payment_id, amount_micros__gt=0).exists()
 
