@@ -10,7 +10,7 @@ from wallet.services.refund_requests import request_refund
 from wallet.services.refund_sending import send_refund
 from wallet.services.top_ups import charge_top_up
 from wallet.tests.staff import new_form
-from workspaces.models import User
+from workspaces.models import AuditEntry, User
 
 
 @dataclass
@@ -55,3 +55,8 @@ class GivingBack:
     def read(self, request: RefundRequest) -> RefundRequest:
         """The row as it stands."""
         return RefundRequest.objects.select_related("refund").get(pk=request.pk)
+
+
+def acts() -> list[str]:
+    """What the audit log has of refunds, oldest first."""
+    return list(AuditEntry.objects.filter(action__startswith="refund.").order_by("pk").values_list("action", flat=True))

@@ -8,26 +8,17 @@ import pytest
 from django.utils import timezone
 
 from stripe_sandbox.testing import RunningSandbox
+from tests.faults.automatic import CHARGE, dispute, freeze, lose_before_stripe
 from tests.payments import DOLLAR, MoneyIn
 from usage.tests.stage import Metering
 from wallet.automatic_rule import Charged, Terms
-from wallet.models import Card, Dispute, TopUp, Wallet
+from wallet.models import Card, TopUp, Wallet
 from wallet.services.automatic_charges import charged_so_far
 from wallet.services.automatic_payments import switch_on
 from wallet.services.holds import place_hold
 from wallet.services.reconciliation import reconcile_since
 from wallet.tests.builders import make_wallet
 from workspaces.models import User
-
-CHARGE = "payment_intents.create"
-
-
-@pytest.fixture
-def active(money_in: MoneyIn) -> MoneyIn:
-    """30 dollars, a good card, and automatic payments: below 10 charge 25, at most 100 a month."""
-    money_in.give(30)
-    money_in.switch_on(money_in.connect_card())
-    return money_in
 
 
 # ---------------------------------------------------------------- where days and months begin
@@ -86,25 +77,10 @@ def test_it_charges_nothing_past_a_cap_that_was_lowered_on_the_way(
     assert 0 < sum(dollars for status, dollars in active.outcomes() if status == "succeeded") <= terms["monthly_cap"]
 
 
-def freeze(wallet: Wallet) -> None:
-    Wallet.objects.filter(pk=wallet.pk).update(frozen_at=timezone.now())
-
-
-def dispute(wallet: Wallet) -> None:
-    paid = TopUp.objects.create(
-        wallet=wallet, origin="manual", amount_micros=DOLLAR, request_id="paid", status="expired", resolved_at=timezone.now()
-    )
-    Dispute.objects.create(
-        stripe_dispute_id="du_1", wallet=wallet, top_up=paid, amount_micros=DOLLAR, status="needs_response", reason="fraudulent"
-    )
-
-
 @pytest.mark.parametrize("happens", [freeze, dispute])
-def test_it_sends_nothing_again_where_charging_was_stopped(active: MoneyIn, sandbox: RunningSandbox, happens: Any) -> None:
+def test_it_sends_nothing_again_where_charging_was_stopped(active: MoneyIn, happens: Any) -> None:
     """A19, D13: the first request was lost before Stripe had it."""
-    sandbox.fault("drop_before", match=CHARGE)
-    active.use(25)
-    active.work()
+    lose_before_stripe(active)
     happens(active.wallet)
 
     active.pass_time(seconds=61)

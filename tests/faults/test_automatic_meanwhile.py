@@ -11,8 +11,9 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from stripe_sandbox.testing import RunningSandbox
+from tests.faults.automatic import CHARGE, dispute, freeze, lose_before_stripe
 from tests.payments import DOLLAR, MoneyIn
-from wallet.models import AutomaticPayments, Dispute, TopUp, Wallet
+from wallet.models import AutomaticPayments, TopUp
 from wallet.services import automatic_sending, top_ups
 from wallet.services.automatic_charges import reconsider_charge
 from wallet.services.automatic_payments import switch_off
@@ -22,17 +23,8 @@ from wallet.services.wallets import close_wallet
 from wallet.stripe_objects import Payment
 from wallet.tasks import charge_top_up as charge_top_up_task
 
-CHARGE = "payment_intents.create"
 BLOCKED_SECONDS = 0.5
 """Long enough for a thread to be done, if no lock keeps it waiting."""
-
-
-@pytest.fixture
-def active(money_in: MoneyIn) -> MoneyIn:
-    """30 dollars, a good card, and automatic payments: below 10 charge 25, at most 100 a month."""
-    money_in.give(30)
-    money_in.switch_on(money_in.connect_card())
-    return money_in
 
 
 # ---------------------------------------------------------------- the owner
@@ -62,11 +54,9 @@ def test_it_charges_nothing_once_switching_off_has_returned(active: MoneyIn, mon
     assert not active.rule.is_active
 
 
-def test_it_sends_nothing_again_that_never_reached_stripe_once_it_is_switched_off(active: MoneyIn, sandbox: RunningSandbox) -> None:
+def test_it_sends_nothing_again_that_never_reached_stripe_once_it_is_switched_off(active: MoneyIn) -> None:
     """B21: the request was lost on its way, hours pass, and the owner wants nothing charged any more."""
-    sandbox.fault("drop_before", match=CHARGE)
-    active.use(25)
-    active.work()
+    lose_before_stripe(active)
     switch_off(active.wallet)
 
     active.pass_time(minutes=5)
@@ -75,11 +65,9 @@ def test_it_sends_nothing_again_that_never_reached_stripe_once_it_is_switched_of
     assert (active.outcomes(), active.charges()) == ([("canceled", 25)], 0)
 
 
-def test_it_keeps_the_amount_of_a_charge_under_way(active: MoneyIn, sandbox: RunningSandbox) -> None:
+def test_it_keeps_the_amount_of_a_charge_under_way(active: MoneyIn) -> None:
     """B20: the same key with another amount is an error at Stripe."""
-    sandbox.fault("drop_before", match=CHARGE)
-    active.use(25)
-    active.work()
+    lose_before_stripe(active)
     active.switch_on(active.default_card, amount=50)
 
     active.pass_time(seconds=61)
@@ -126,19 +114,6 @@ def test_it_looks_again_when_the_money_that_made_a_charge_needless_does_not_come
     assert active.outcomes() == [("canceled", 25), ("succeeded", 25)]
 
 
-def freeze(wallet: Wallet) -> None:
-    Wallet.objects.filter(pk=wallet.pk).update(frozen_at=Now())
-
-
-def dispute(wallet: Wallet) -> None:
-    paid = TopUp.objects.create(
-        wallet=wallet, origin="manual", amount_micros=DOLLAR, request_id="paid", status="expired", resolved_at=timezone.now()
-    )
-    Dispute.objects.create(
-        stripe_dispute_id="du_1", wallet=wallet, top_up=paid, amount_micros=DOLLAR, status="needs_response", reason="fraudulent"
-    )
-
-
 @pytest.mark.parametrize("happens", [freeze, dispute, close_wallet])
 def test_it_charges_nothing_where_charging_was_stopped_before_it_was_sent(active: MoneyIn, happens: Any) -> None:
     """A19, D13: decided, and then the wallet was frozen or closed, or a payer's bank asked for its money back."""
@@ -156,9 +131,7 @@ def test_it_charges_nothing_where_charging_was_stopped_before_it_was_sent(active
 def test_it_ends_a_charge_that_the_bank_wants_confirmed_in_a_wallet_that_was_closed(active: MoneyIn, sandbox: RunningSandbox) -> None:
     """B10: nobody can be asked to pay into a closed wallet, and still the charge must come to an end."""
     sandbox.set_card_behaviour(active.default_card.payment_method_id, "needs_authentication")
-    sandbox.fault("drop_before", match=CHARGE)
-    active.use(25)
-    active.work()
+    lose_before_stripe(active)
     TopUp.objects.update(status="sending")
     sandbox.fault("reset_after", match=CHARGE)
     active.pass_time(seconds=61)

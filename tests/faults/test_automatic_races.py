@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 from django.db import IntegrityError, connections, transaction
-from django.db.models import QuerySet, Sum
+from django.db.models import Sum
 
 from stripe_sandbox.testing import RunningSandbox
+from tests.faults.automatic import CHARGE
 from tests.payments import DOLLAR, MoneyIn, make_wallet
 from wallet.automatic_rule import size_charge
 from wallet.errors import GatewayError, LinkUnusable
@@ -29,22 +30,7 @@ from wallet_billing.celery import app
 
 pytestmark = pytest.mark.xdist_group("races")
 MANY = 50
-CHARGE = "payment_intents.create"
 Act = Callable[[], object]
-
-
-@pytest.fixture
-def active(money_in: MoneyIn) -> MoneyIn:
-    """30 dollars, a good card, and automatic payments: below 10 charge 25, at most 100 a month."""
-    money_in.give(30)
-    money_in.switch_on(money_in.connect_card())
-    return money_in
-
-
-@pytest.fixture
-def no_row_locks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """SELECT FOR UPDATE locks nothing any more."""
-    monkeypatch.setattr(QuerySet, "select_for_update", lambda rows, **_: rows.all())
 
 
 @pytest.fixture

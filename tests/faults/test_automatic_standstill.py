@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
+from tests.faults.automatic import CHARGE, lose_before_stripe
 from tests.payments import DOLLAR, Alerts, MoneyIn
 from wallet import stripe_gateway
 from wallet.errors import CardUnusable
@@ -17,16 +18,7 @@ from wallet.services.top_ups import close_review, payment_metadata
 from wallet.stripe_objects import CardDetails
 from wallet.tasks import charge_top_up as charge_top_up_task
 
-CHARGE = "payment_intents.create"
 Suspension = AutomaticPayments.Suspension
-
-
-@pytest.fixture
-def active(money_in: MoneyIn) -> MoneyIn:
-    """30 dollars, a good card, and automatic payments: below 10 charge 25, at most 100 a month."""
-    money_in.give(30)
-    money_in.switch_on(money_in.connect_card())
-    return money_in
 
 
 def behave(money_in: MoneyIn, behaviour: str) -> None:
@@ -112,9 +104,7 @@ def test_it_says_that_the_card_is_refused_when_somebody_paid_too_little(active: 
 # ---------------------------------------------------------------- payments that nobody goes on with
 def lose_a_charge(money_in: MoneyIn, *, status: str) -> None:
     """Stripe made the payment and got no further; nobody was told."""
-    money_in.sandbox.fault("drop_before", match=CHARGE)
-    money_in.use(25)
-    money_in.work()
+    lose_before_stripe(money_in)
     (top_up,) = money_in.automatic()
     intents = stripe_gateway._client().v1.payment_intents
     made = intents.create(

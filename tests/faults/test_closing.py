@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from stripe_sandbox.testing import RunningSandbox
 from tests.faults.refunds import GivingBack
-from tests.payments import DOLLAR, Alerts, MoneyIn
+from tests.payments import DOLLAR, Alerts
 from wallet.errors import ActRefused, AlreadyResolved, SecondPersonNeeded
 from wallet.models import AutomaticPayments, Hold, Promotion, RefundRequest, TopUp, Wallet, WalletClosing
 from wallet.services import closing as closing_module
@@ -19,18 +19,13 @@ from wallet.services.reconciliation import reconcile_since
 from wallet.services.refund_requests import reject_refund
 from wallet.services.second_person import reject, withdraw
 from wallet.tests.builders import promotion_of
-from wallet.tests.staff import new_form, staff
+from wallet.tests.staff import new_form
 from wallet.tests.threads import at_once, errors
 from workspaces.models import AuditEntry
 
 pytestmark = pytest.mark.thorough
 
 Status = WalletClosing.Status
-
-
-@pytest.fixture
-def office(money_in: MoneyIn, sandbox: RunningSandbox) -> GivingBack:
-    return GivingBack(money_in, sandbox, staff("frances"), staff("felix"))
 
 
 def ask(office: GivingBack, **more: Any) -> WalletClosing:

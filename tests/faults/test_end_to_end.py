@@ -1,7 +1,6 @@
 """The real processes together: gunicorn takes the sandbox's webhooks, a Celery worker credits. Nothing is called by hand."""
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -9,6 +8,7 @@ import requests
 from django.core.management import call_command
 
 from stripe_sandbox.testing import RunningSandbox
+from tests.faults.processes import wait_until
 from tests.payments import DOLLAR, make_wallet
 from tests.stack import RunningStack
 from wallet import stripe_gateway
@@ -17,7 +17,6 @@ from wallet.services.checkout import open_checkout
 from wallet.services.payment_links import request_payment_link
 
 pytestmark = pytest.mark.xdist_group("browser")
-WAIT_SECONDS_MAX = 40.0
 
 
 @pytest.fixture
@@ -28,13 +27,6 @@ def link(stack: RunningStack, settings: Any) -> Iterator[PaymentLink]:
     wallet, alice = make_wallet(name="Acme Calls", owner="alice@example.com")
     yield request_payment_link(wallet, purpose=PaymentLink.Purpose.PAY, amount_micros=20 * DOLLAR, request_id="form-1", requested_by=alice)
     stripe_gateway._client.cache_clear()
-
-
-def wait_until(is_so: Callable[[], object]) -> None:
-    until = time.monotonic() + WAIT_SECONDS_MAX
-    while not is_so():
-        assert time.monotonic() < until, "waited in vain"
-        time.sleep(0.1)
 
 
 def all_told(sandbox: RunningSandbox) -> bool:

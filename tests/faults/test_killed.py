@@ -1,13 +1,9 @@
 """Processes killed with -9, and a database that goes away, at the worst moments: rows A2, A3, B2, B3 and B17 of the fault matrix."""
 
 import os
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import psycopg2
@@ -16,6 +12,7 @@ from django.db import InterfaceError, OperationalError, connection
 
 from stripe_sandbox.testing import RunningSandbox
 from tests import servers
+from tests.faults.processes import process_that, wait_until
 from tests.payments import MoneyIn
 from wallet import stripe_gateway
 from wallet.models import PaymentLink, TopUp, WebhookEvent
@@ -23,8 +20,6 @@ from wallet.services.checkout import open_checkout
 from wallet.services.top_ups import charge_top_up
 from wallet.stripe_objects import Payment
 
-ROOT = Path(__file__).resolve().parent.parent.parent
-WAIT_SECONDS_MAX = 20.0
 Status = TopUp.Status
 
 CHARGE = "from wallet.services.top_ups import charge_top_up as act"
@@ -32,27 +27,6 @@ HANDLE = "from wallet.services.inbox import handle_event as act"
 OPEN = """from wallet.models import PaymentLink
 from wallet.services.checkout import open_checkout
 def act(key): open_checkout(PaymentLink.objects.get(pk=key))"""
-
-
-@contextmanager
-def process_that(what: str, key: object, *, sandbox: RunningSandbox) -> Iterator[subprocess.Popen[bytes]]:
-    """A process of the product's own that does one thing; killed with -9 at the end of the block."""
-    code = f"import sys, django\ndjango.setup()\n{what}\nact(sys.argv[1])"
-    environment = os.environ | {"DJANGO_SETTINGS_MODULE": "wallet_billing.settings", "STRIPE_API_BASE": sandbox.api_url}
-    process = subprocess.Popen([sys.executable, "-c", code, str(key)], cwd=ROOT, env=environment)
-    try:
-        yield process
-        assert process.poll() is None, "it ended before it could be killed"
-    finally:
-        process.send_signal(signal.SIGKILL)
-        process.wait(WAIT_SECONDS_MAX)
-
-
-def wait_until(is_so: Callable[[], object]) -> None:
-    until = time.monotonic() + WAIT_SECONDS_MAX
-    while not is_so():
-        assert time.monotonic() < until, "waited in vain"
-        time.sleep(0.05)
 
 
 @contextmanager

@@ -3,20 +3,18 @@
 import json
 import os
 import re
-import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from django.conf import settings
 from django.utils import timezone
 
 from stripe_sandbox.testing import RunningSandbox
+from tests.faults.processes import WAIT_SECONDS_MAX, running, wait_until
 from tests.payments import DOLLAR, MoneyIn, signed
 from wallet.models import Notice, Promotion, TopUp, WebhookEvent
 from wallet.services import sweep as sweeping
@@ -24,12 +22,11 @@ from wallet.services.checkout import open_checkout
 from wallet.services.promotions import grant_promotion
 from wallet.tasks import sweep
 from wallet_billing.celery import app
+from wallet_billing.local.product import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent.parent
 NOBODY_LISTENS = "redis://127.0.0.1:9"
 REQUEST_SECONDS_MAX = 10.0
 """Stripe hangs up after twenty. What is guarded against is waiting for a queue that is not there, again and again."""
-WAIT_SECONDS_MAX = 30.0
 Status = TopUp.Status
 
 
@@ -169,19 +166,8 @@ def test_it_knows_every_task_that_is_woken() -> None:
 def worker() -> Iterator[subprocess.Popen[bytes]]:
     """A Celery worker with its pool, in a session of its own, so that all of it can be killed at once."""
     command = [sys.executable, "-m", "celery", "-A", "wallet_billing", "worker", "--concurrency", "1", "--loglevel", "warning"]
-    process = subprocess.Popen(command, cwd=ROOT, env=environment(), start_new_session=True)
-    try:
+    with running(command, **environment()) as process:
         yield process
-    finally:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait(WAIT_SECONDS_MAX)
-
-
-def wait_until(is_so: Callable[[], object]) -> None:
-    until = time.monotonic() + WAIT_SECONDS_MAX
-    while not is_so():
-        assert time.monotonic() < until, "waited in vain"
-        time.sleep(0.1)
 
 
 def test_it_finishes_what_a_killed_worker_had_in_hand(money_in: MoneyIn, sandbox: RunningSandbox) -> None:

@@ -8,7 +8,6 @@ from typing import TypeVar
 
 import pytest
 from django.db import IntegrityError, connection
-from django.db.models import QuerySet
 from django.test import Client
 
 from stripe_sandbox.testing import RunningSandbox
@@ -59,12 +58,6 @@ def slow_credit(monkeypatch: pytest.MonkeyPatch) -> None:
         return credit(top_up, payment)
 
     monkeypatch.setattr(settlement, "_credit", slowly)
-
-
-@pytest.fixture
-def no_row_locks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """SELECT FOR UPDATE locks nothing any more."""
-    monkeypatch.setattr(QuerySet, "select_for_update", lambda rows, **_: rows.all())
 
 
 @pytest.fixture

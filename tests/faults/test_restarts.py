@@ -1,14 +1,11 @@
 """Rolling restarts of the real processes: SIGTERM while they are busy loses nothing (X1)."""
 
 import json
-import os
 import signal
-import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +13,7 @@ import pytest
 import requests
 
 from stripe_sandbox.testing import RunningSandbox
+from tests.faults.processes import WAIT_SECONDS_MAX, running, wait_until
 from tests.payments import MoneyIn
 from tests.stack import RunningStack
 from usage.cloud_events import SINGLE
@@ -28,32 +26,11 @@ from wallet.tests.builders import DOLLAR, adjustment, make_wallet
 from wallet_billing.celery import app
 from wallet_billing.local import product
 from wallet_billing.local.network import free_port
-from wallet_billing.local.product import ROOT
 from workspaces.tests.api_caller import caller
 
 pytestmark = [pytest.mark.thorough, pytest.mark.xdist_group("browser")]
 PLATFORMS = 4
 BUSY_SECONDS = 2.0
-WAIT_SECONDS_MAX = 60.0
-
-
-@contextmanager
-def running(command: list[str], **environment: str) -> Iterator[subprocess.Popen[bytes]]:
-    """A process of the product's; killed at the end, should it still run."""
-    process = subprocess.Popen(command, cwd=ROOT, env=os.environ | environment, start_new_session=True)
-    try:
-        yield process
-    finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait(WAIT_SECONDS_MAX)
-
-
-def wait_until(is_so: Callable[[], object]) -> None:
-    until = time.monotonic() + WAIT_SECONDS_MAX
-    while not is_so():
-        assert time.monotonic() < until, "waited in vain"
-        time.sleep(0.05)
 
 
 def is_ready(site: str) -> bool:
