@@ -1,18 +1,19 @@
-"""Law 6 where days and months begin, where the owner changes the caps on the way, and where the rows are younger than the charges."""
+"""Law 6: within the caps, where days and months begin, where the owner changes them on the way, where rows are younger than charges."""
 
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
 import pytest
+from django.db.models import F
 from django.utils import timezone
 
 from stripe_sandbox.testing import RunningSandbox
-from tests.faults.automatic import CHARGE, dispute, freeze, lose_before_stripe
+from tests.faults.automatic import CHARGE, dispute, freeze, lose_before_stripe, told
 from tests.payments import DOLLAR, MoneyIn
 from usage.tests.stage import Metering
 from wallet.automatic_rule import Charged, Terms
-from wallet.models import Card, TopUp, Wallet
+from wallet.models import AutomaticPayments, Card, Notice, TopUp, Wallet
 from wallet.services.automatic_charges import charged_so_far
 from wallet.services.automatic_payments import switch_on
 from wallet.services.holds import place_hold
@@ -53,6 +54,44 @@ def test_it_counts_a_charge_in_every_day_and_month_that_it_touches(
 
 def charge(wallet: Wallet, **changes: Any) -> None:
     TopUp.objects.create(wallet=wallet, origin="automatic", amount_micros=25 * DOLLAR, request_id=uuid4().hex, **changes)
+
+
+# ---------------------------------------------------------------- what they leave
+def test_it_keeps_the_daily_charges_and_tells_once(active: MoneyIn) -> None:
+    """B18."""
+    for _ in range(8):
+        active.use(25)
+        active.work()
+
+    assert active.outcomes() == [("succeeded", 25)] * 3, "three a day"
+    assert told(Notice.Kind.CAP_REACHED) == 1
+
+
+def test_it_goes_on_when_the_cap_opens_again(active: MoneyIn) -> None:
+    """The need was set off by a use; the new day lets it be met without another."""
+    for _ in range(4):
+        active.use(25)
+        active.work()
+    TopUp.objects.update(created_at=F("created_at") - timedelta(days=1), resolved_at=F("resolved_at") - timedelta(days=1))
+    AutomaticPayments.objects.update(next_try_at=timezone.now())
+
+    active.sweep()
+
+    assert active.outcomes() == [("succeeded", 25)] * 4
+
+
+def test_it_fits_the_charge_into_what_the_cap_leaves(money_in: MoneyIn) -> None:
+    money_in.give(30)
+    money_in.switch_on(money_in.connect_card(), amount=25, monthly_cap=60, daily=10)
+
+    money_in.use(100)
+    money_in.work()
+    assert money_in.outcomes() == [("succeeded", 50)], "not the 100 that the gap asks for"
+    money_in.use(1)
+    money_in.work()
+
+    assert money_in.outcomes() == [("succeeded", 50)]
+    assert money_in.rule.next_try_at is not None
 
 
 # ---------------------------------------------------------------- the owner, on the way
