@@ -59,12 +59,12 @@ def make_export(export_id: str) -> None:
     if export.attempts > ATTEMPTS_MAX:
         _give_up(export)
         return
-    source = source_of(export)
-    if export.chunks == 0:
-        Export.objects.filter(pk=export.pk).update(rows_total=source.count())
-    turn_ends = time.monotonic() + TURN_SECONDS
-    while _keep(export, _next_part(export, source)) and time.monotonic() < turn_ends:
-        pass
+    try:
+        _write(export)
+    except Exception:
+        # The others go on meanwhile. Only whoever is killed leaves the claim behind, until it is too old.
+        _mine(export).update(claim=None)
+        raise
     _mine(export).update(claim=None)
     _wake_due(1)
 
@@ -119,6 +119,16 @@ def _mine(export: Export) -> "QuerySet[Export]":
 
 
 # ---------------------------------------------------------------- a part
+
+
+def _write(export: Export) -> None:
+    """Parts, until the turn is over or the file ends."""
+    source = source_of(export)
+    if export.chunks == 0:
+        Export.objects.filter(pk=export.pk).update(rows_total=source.count())
+    turn_ends = time.monotonic() + TURN_SECONDS
+    while _keep(export, _next_part(export, source)) and time.monotonic() < turn_ends:
+        pass
 
 
 def _next_part(export: Export, source: Source) -> Part:
