@@ -96,20 +96,14 @@ def _described(state: StateDirectory) -> Servers:
 
 def _start_first(servers: Servers) -> None:
     """As docs/operations.md has it: the archive takes each segment once."""
-    secrets, first = servers.state.secrets(), servers.first
+    first = servers.first
     first.prepare()
     with (first.data / "postgresql.conf").open("a") as configuration:
         kept = f"{servers.archive}/%f"
         keep = f"test ! -f {kept} && cp %p {kept}.part && mv {kept}.part {kept}"
         configuration.write(f"\narchive_mode = on\narchive_timeout = 60s\narchive_command = '{keep}'\n")
     first.start()
-    ensure_database(
-        first.superuser_url(),
-        database_url=first.superuser_url(database=NAME),
-        name=NAME,
-        owner_password=secrets.owner_password,
-        app_password=secrets.app_password,
-    )
+    ensure_database(first, name=NAME, secrets=servers.state.secrets())
     environment = product_environment(
         database_url=servers.url(first), redis_url="redis://127.0.0.1:9", site_url="http://testserver", mail_folder=tempfile.gettempdir()
     )
@@ -190,6 +184,27 @@ def asked(server: Postgres, question: str) -> Any:
         session.close()
 
 
+def with_history(sandbox: RunningSandbox) -> MoneyIn:
+    """A customer who has paid once, by a card that is charged automatically from now on; another one has a long book."""
+    customer = MoneyIn(sandbox, *make_wallet(name="Acme Calls", owner="alice@example.com"))
+    another, _ = make_wallet(name="Bob's Bakery", owner="bob@example.com")
+    card = customer.connect_card()
+    charge_top_up(str(customer.ask_for_top_up(card, dollars=30).pk))
+    customer.switch_on(card, threshold=10, amount=25)
+    post(another.pk, [adjustment(DOLLAR)])
+    with timed(f"{ROWS:,} transfers"):
+        fill(another)
+    return customer
+
+
+def back_up(servers: Servers, *, customer: MoneyIn) -> None:
+    """The first server's files, where the second one will begin, copied while uses are charged."""
+    backup = str(servers.second.data)
+    with timed("base backup"), uses_charged_meanwhile(customer):
+        servers.run("pg_basebackup", "--dbname", servers.first.superuser_url(), "--pgdata", backup, "--checkpoint=fast")
+    servers.run("pg_verifybackup", backup)
+
+
 def books_balance() -> bool:
     try:
         call_command("check_books", stdout=io.StringIO())
@@ -242,6 +257,29 @@ def skip_numbers(server: Postgres) -> None:
     )
 
 
+def lose_what_comes_after(servers: Servers, *, customer: MoneyIn) -> Transfer:
+    """A use and the charge that it sets off, then the mistake; the use, as nobody will find it again."""
+    customer.use(19)
+    customer.work()
+    assert (customer.outcomes(), customer.charges()) == ([("succeeded", 25)], 2)
+    lost_use = Transfer.objects.get(amount_micros=19 * DOLLAR)
+    make_mistake(servers)
+    assert not books_balance()
+    customer.use(1)
+    return lost_use
+
+
+def take_over(server: Postgres) -> None:
+    """It was looked at, and is the product's database from here on."""
+    connections.close_all()
+    with timed("promotion"):
+        promote(server)
+    skip_numbers(server)
+    assert charging_is_paused(), "From its first second on, it knows that it was restored."
+    with timed("check_books"):
+        call_command("check_books")
+
+
 def old_enough(monkeypatch: pytest.MonkeyPatch) -> None:
     """As if ten minutes had passed, for payments and for the switch."""
     monkeypatch.setattr(reconciliation, "ADOPT_AFTER", timedelta(hours=-1))
@@ -253,6 +291,13 @@ def let_switch_wait(*, minutes: float) -> None:
     ChargingSwitch.objects.update(paused_at=F("paused_at") - waited, changed_at=F("changed_at") - waited)
 
 
+def sweep_on(customer: MoneyIn) -> None:
+    """Twice: the first may end the pause, the second sends what has waited for it."""
+    customer.sweep()
+    customer.pass_time(minutes=2)
+    customer.sweep()
+
+
 @pytest.mark.thorough
 @pytest.mark.django_db(transaction=True)
 def test_it_stands_as_at_the_moment_and_learns_what_was_paid_since(
@@ -261,30 +306,12 @@ def test_it_stands_as_at_the_moment_and_learns_what_was_paid_since(
     """B25: a backup taken while uses are charged, a mistake, a restore to the moment before it; then Stripe says what is missing."""
     app_password = own_servers.state.secrets().app_password
     with working_on(own_servers.first, password=app_password):
-        customer = MoneyIn(sandbox, *make_wallet(name="Acme Calls", owner="alice@example.com"))
-        another, _ = make_wallet(name="Bob's Bakery", owner="bob@example.com")
-        card = customer.connect_card()
-        charge_top_up(str(customer.ask_for_top_up(card, dollars=30).pk))
-        customer.switch_on(card, threshold=10, amount=25)
-        post(another.pk, [adjustment(DOLLAR)])
-        with timed(f"{ROWS:,} transfers"):
-            fill(another)
+        customer = with_history(sandbox)
         assert not charging_is_paused(), "Nothing was restored."
-
-        backup = str(own_servers.second.data)
-        with timed("base backup"), uses_charged_meanwhile(customer):
-            own_servers.run("pg_basebackup", "--dbname", own_servers.first.superuser_url(), "--pgdata", backup, "--checkpoint=fast")
-        own_servers.run("pg_verifybackup", backup)
+        back_up(own_servers, customer=customer)
         customer.use(1)
         at_the_moment, (moment,) = sums(), asked(own_servers.first, "SELECT clock_timestamp()")
-
-        customer.use(19)
-        customer.work()
-        assert (customer.outcomes(), customer.charges()) == ([("succeeded", 25)], 2)
-        lost_use = Transfer.objects.get(amount_micros=19 * DOLLAR)
-        make_mistake(own_servers)
-        assert not books_balance()
-        customer.use(1)
+        lost_use = lose_what_comes_after(own_servers, customer=customer)
     # A server that is stopped in good order hands its last segment to the archive.
     own_servers.first.stop()
 
@@ -292,13 +319,7 @@ def test_it_stands_as_at_the_moment_and_learns_what_was_paid_since(
         begin_restore(own_servers, moment=moment)
     with working_on(own_servers.second, password=app_password):
         assert sums() == at_the_moment, "looked at before it is written to"
-        connections.close_all()
-        with timed("promotion"):
-            promote(own_servers.second)
-        skip_numbers(own_servers.second)
-        assert charging_is_paused(), "From its first second on, it knows that it was restored."
-        with timed("check_books"):
-            call_command("check_books")
+        take_over(own_servers.second)
         assert not Transfer.objects.filter(pk=lost_use.pk).exists()
 
         # The platform reports what is missing, and the card is not charged for what it was charged for already.
@@ -307,9 +328,7 @@ def test_it_stands_as_at_the_moment_and_learns_what_was_paid_since(
         customer.sweep()
         assert (charging_is_paused(), customer.charges()) == (True, 2)
         old_enough(monkeypatch)
-        customer.sweep()
-        customer.pass_time(minutes=2)
-        customer.sweep()
+        sweep_on(customer)
 
         assert not charging_is_paused()
         assert (customer.outcomes(), customer.charges()) == ([("succeeded", 25)], 2)
@@ -339,9 +358,7 @@ def test_it_charges_nothing_until_the_youngest_payments_are_adopted(
     assert (charging_is_paused(), money_in.charges()) == (True, 1)
 
     old_enough(monkeypatch)
-    money_in.sweep()
-    money_in.pass_time(minutes=2)
-    money_in.sweep()
+    sweep_on(money_in)
     assert (charging_is_paused(), money_in.charges()) == (False, 1)
     assert sorted(money_in.outcomes()) == [("canceled", 25), ("succeeded", 25)]
 
@@ -362,7 +379,5 @@ def test_it_charges_nothing_until_all_is_at_stripe_that_was_on_its_way(money_in:
         assert (charging_is_paused(), money_in.charges()) == (True, 0)
 
     let_switch_wait(minutes=1.5)
-    money_in.sweep()
-    money_in.pass_time(minutes=2)
-    money_in.sweep()
+    sweep_on(money_in)
     assert (charging_is_paused(), money_in.charges()) == (False, 1)

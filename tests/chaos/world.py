@@ -169,13 +169,7 @@ def _prepare(world: World) -> None:
     with (postgres.data / "postgresql.conf").open("a") as configuration:
         configuration.write("\nfsync = off\n")
     postgres.start()
-    ensure_database(
-        postgres.superuser_url(),
-        database_url=postgres.superuser_url(database=DATABASE),
-        name=DATABASE,
-        owner_password=secrets.owner_password,
-        app_password=secrets.app_password,
-    )
+    ensure_database(postgres, name=DATABASE, secrets=secrets)
     os.environ.update(world.environment)
     owner_url = postgres.url(role=OWNER_ROLE, password=secrets.owner_password, database=DATABASE)
     stack = Stack(state=world.state, environment=os.environ, console=Console(quiet=True))

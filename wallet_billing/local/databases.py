@@ -5,14 +5,17 @@ from pathlib import Path
 import psycopg2
 from psycopg2 import sql
 
+from wallet_billing.local.postgres import Postgres
+from wallet_billing.local.state import Secrets
+
 OWNER_ROLE = "wallet_owner"
 APP_ROLE = "wallet_app"
 ROLES_SQL = Path(__file__).resolve().parent.parent / "sql" / "roles.sql"
 
 
-def ensure_database(superuser_url: str, *, database_url: str, name: str, owner_password: str, app_password: str) -> None:
-    """Makes the database and the two roles with these passwords. Idempotent; `database_url` is the superuser's address of it."""
-    connection = psycopg2.connect(superuser_url)
+def ensure_database(postgres: Postgres, *, name: str, secrets: Secrets) -> None:
+    """Makes the database on that server, and the two roles with their passwords. Idempotent."""
+    connection = psycopg2.connect(postgres.superuser_url())
     connection.autocommit = True
     try:
         with connection.cursor() as cursor:
@@ -21,7 +24,7 @@ def ensure_database(superuser_url: str, *, database_url: str, name: str, owner_p
                 cursor.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
     finally:
         connection.close()
-    ensure_roles(database_url, owner_password=owner_password, app_password=app_password)
+    ensure_roles(postgres.superuser_url(database=name), owner_password=secrets.owner_password, app_password=secrets.app_password)
 
 
 def ensure_roles(database_url: str, *, owner_password: str, app_password: str) -> None:

@@ -76,13 +76,7 @@ def _start_postgres(state: StateDirectory, *, console: Console, durable: bool) -
         postgres.prepare()
         postgres.start()
         try:
-            ensure_database(
-                postgres.superuser_url(),
-                database_url=postgres.superuser_url(database=DATABASE_NAME),
-                name=DATABASE_NAME,
-                owner_password=secrets.owner_password,
-                app_password=secrets.app_password,
-            )
+            ensure_database(postgres, name=DATABASE_NAME, secrets=secrets)
         except BaseException:
             postgres.stop()
             raise
