@@ -223,7 +223,8 @@ def test_it_needs_the_switch_s_lock_to_break_off(
 
     def slowly() -> str:
         reason = count()
-        time.sleep(0.3)
+        # Long enough for all of them to have counted, on a busy machine too.
+        time.sleep(1)
         return reason
 
     monkeypatch.setattr(charging_switch, "_breaker", slowly)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import partial
+from threading import Barrier
 from typing import Any
 from uuid import uuid4
 
@@ -302,7 +303,7 @@ def test_it_does_not_let_two_slip_under_the_limit_together(office: Office) -> No
 
 @pytest.mark.django_db(transaction=True)
 def test_it_would_let_them_slip_without_the_lock(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
-    read, barrier = second_person.moved_lately_micros, __import__("threading").Barrier(2, timeout=10)
+    read, barrier = second_person.moved_lately_micros, Barrier(2, timeout=10)
 
     def meet(*args: Any, **kwargs: Any) -> int:
         micros = read(*args, **kwargs)
