@@ -179,12 +179,15 @@ def email_payment_link(link: PaymentLink, *, recipient: str) -> None:
 def resend_payment_link(link: PaymentLink, *, recipient: str, request_id: str) -> None:
     """Mail the link once more, by the operator's hand, also to an address that has had it.
 
-    Locks: wallet. Idempotent by: `request_id`. Raises: LinkUnusable where it is over.
+    Locks: wallet. Idempotent by: `request_id`. Raises: LinkUnusable where it is over; IdempotencyConflict where the request named
+    another address before.
     """
     lock_wallet(link.wallet_id)
     reference = f"{link.pk}:{request_id}"
     mailed = Notice.objects.filter(wallet=link.wallet_id, kind=Notice.Kind.PAYMENT_LINK, reference__startswith=str(link.pk))
-    if mailed.filter(reference=reference).exists():
+    if standing := mailed.filter(reference=reference).first():
+        if standing.recipient != recipient:
+            raise IdempotencyConflict("This form was already sent with another address. Open it again to mail the link there too.")
         return
     _refuse_what_cannot_be_mailed(link)
     before = {"payment_link": str(link.pk), "mails": mailed.count()}

@@ -27,6 +27,7 @@ from wallet.services.payment_links import (
     payment_link_token,
     payment_link_url,
     request_payment_link,
+    resend_payment_link,
 )
 
 Purpose = PaymentLink.Purpose
@@ -260,3 +261,14 @@ def test_it_mails_no_link_that_is_over(wallet: Wallet) -> None:
         email_payment_link(link, recipient="finance@example.com")
 
     assert not Notice.objects.exists()
+
+
+def test_it_does_not_pretend_to_mail_a_link_where_its_form_named_another_address_before(wallet: Wallet) -> None:
+    link = ask(wallet)
+    for _ in range(2):
+        resend_payment_link(link, recipient="pat@example.com", request_id="form")
+
+    with pytest.raises(IdempotencyConflict):
+        resend_payment_link(link, recipient="finance@example.com", request_id="form")
+
+    assert list(Notice.objects.values_list("recipient", flat=True)) == ["pat@example.com"]
