@@ -5,6 +5,7 @@ from uuid import UUID
 
 import structlog
 from django.db import transaction
+from django.db.models import Exists, OuterRef
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -91,15 +92,16 @@ def _check_card(wallet: Wallet, card: Card) -> None:
 def charge_top_up(top_up_id: UUID | str) -> TopUp:
     """Send the top-up to Stripe, if nobody has yet, and record the outcome. Declines and time-outs are outcomes, not errors.
 
-    Safe from anywhere, any number of times: one claim wins. Not inside a transaction: asks Stripe.
+    Safe from anywhere, any number of times: one claim wins. Where the wallet was frozen meanwhile it waits, and is dropped
+    unless that ends in time. Not inside a transaction: asks Stripe.
     """
     waiting = TopUp.objects.filter(pk=top_up_id, status=TopUp.Status.CREATED, card__isnull=False).exclude(origin=Origin.AUTOMATIC)
-    claimed = waiting.filter(created_at__gt=Now() - SENT_WITHIN).update(
-        status=TopUp.Status.SENDING, sent_at=Now(), next_check_at=timezone.now() + SEND_CHECK_AFTER
-    )
-    if claimed:
+    # Not by a join: whoever waits here for another's claim would then take the row as it was before it.
+    is_frozen = Exists(Wallet.objects.filter(pk=OuterRef("wallet_id"), frozen_at__isnull=False))
+    in_time = waiting.filter(created_at__gt=Now() - SENT_WITHIN)
+    if in_time.filter(~is_frozen).update(status=TopUp.Status.SENDING, sent_at=Now(), next_check_at=timezone.now() + SEND_CHECK_AFTER):
         send_claimed(top_up_id)
-    elif waiting.exists():
+    elif waiting.filter(created_at__lte=Now() - SENT_WITHIN).exists():
         end_top_up(top_up_id, status=TopUp.Status.EXPIRED)
     return _with_wallet(top_up_id)
 
