@@ -81,8 +81,11 @@ def test_it_counts_the_money_of_a_live_call_and_stops_at_zero(northside: Northsi
     northside.wallet.refresh_from_db()
     assert 0 <= northside.wallet.balance_micros < MINUTE_MICROS // 10
 
-    # At zero the next outbound call is refused with the reason and the way out, while inbound rings.
-    page.goto(f"{lab}?mode=live")
+
+def test_it_refuses_calls_at_zero_until_money_is_added(northside: Northside, lab: str, as_user: SignedInPage) -> None:
+    # Outbound calls at once, with the reason and the way out, while inbound rings.
+    _fund(northside.wallet, MINUTE_MICROS // 10 - 1)
+    page = as_user(northside.dana, f"{lab}?mode=live")
     page.get_by_role("button", name="Start live call").click()
     expect(page.get_by_role("alert")).to_contain_text("too little available")
     expect(page.get_by_role("alert").get_by_role("link", name="Add Balance")).to_be_visible()
