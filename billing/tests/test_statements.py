@@ -89,6 +89,14 @@ def test_it_gives_its_lines_as_a_table(alices: Client, two_months: Wallet, page:
     ]
 
 
+@pytest.mark.parametrize(("ending", "content_type"), [("pdf", "application/pdf"), ("csv", "text/csv; charset=utf-8")])
+def test_it_names_its_files(alices: Client, two_months: Wallet, page: str, ending: str, content_type: str) -> None:
+    file = alices.get(f"{page}/statements/2026-10.{ending}")
+
+    name = f"statement-{two_months.workspace.public_id}-2026-10.{ending}"
+    assert (file["Content-Type"], file["Content-Disposition"]) == (content_type, f'attachment; filename="{name}"')
+
+
 @pytest.mark.parametrize("month", ["2026-06", "2199-01", "2026-13", "2026-1", "x", "0000-01", "2026-10-01"])
 def test_it_has_no_statement_of_other_months(alices: Client, two_months: Wallet, page: str, month: str) -> None:
     assert alices.get(f"{page}/statements/{month}").status_code == 404

@@ -6,6 +6,7 @@ from django.views.decorators.http import require_safe
 
 from billing.receipts import Receipt, receipt_of
 from billing.receipts import receipt_pdf as pdf_of
+from billing.views.rendering import attachment
 from wallet.models import TopUp
 from workspaces.access import WorkspaceRequest, billing_required
 
@@ -22,8 +23,7 @@ def receipt(request: WorkspaceRequest, receipt_number: str) -> HttpResponse:
 def receipt_pdf(request: WorkspaceRequest, receipt_number: str) -> HttpResponse:
     """The file."""
     found = _receipt(request, receipt_number)
-    headers = {"Content-Disposition": f'attachment; filename="receipt-{found.number}.pdf"'}
-    return HttpResponse(pdf_of(found), content_type="application/pdf", headers=headers)
+    return attachment(pdf_of(found), file_name=f"receipt-{found.number}.pdf", content_type="application/pdf")
 
 
 def _receipt(request: WorkspaceRequest, receipt_number: str) -> Receipt:

@@ -1,4 +1,4 @@
-"""What the views of the billing pages share: the request's wallet, panels that are a dialog or a page, refusals by limits."""
+"""What the views of the billing pages share: the request's wallet, panels that are a dialog or a page, files, refusals by limits."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -45,6 +45,11 @@ def render_panel(
     }
     response = render(request, f"billing/{template}.html", context, status=status)
     return trigger_client_event(response, CHANGED) if changed and alone else response
+
+
+def attachment(content: bytes | str, *, file_name: str, content_type: str) -> HttpResponse:
+    """A file to keep, of a name that needs no quoting."""
+    return HttpResponse(content, content_type=content_type, headers={"Content-Disposition": f'attachment; filename="{file_name}"'})
 
 
 def limited(view: Callable[Concatenate[R, P], HttpResponseBase]) -> Callable[Concatenate[R, P], HttpResponseBase]:

@@ -8,7 +8,7 @@ from billing.statements import Statement, statement_of
 from billing.statements import statement_csv as csv_of
 from billing.statements import statement_pdf as pdf_of
 from billing.usage_summary import months_offered
-from billing.views.rendering import wallet_of
+from billing.views.rendering import attachment, wallet_of
 from workspaces.access import WorkspaceRequest, billing_required
 
 
@@ -24,8 +24,7 @@ def statement(request: WorkspaceRequest, month: str) -> HttpResponse:
 def statement_csv(request: WorkspaceRequest, month: str) -> HttpResponse:
     """Its lines, for a spreadsheet."""
     found = _statement(request, month)
-    headers = {"Content-Disposition": f'attachment; filename="statement-{found.workspace_reference}-{found.value}.csv"'}
-    return HttpResponse(csv_of(found), content_type="text/csv; charset=utf-8", headers=headers)
+    return attachment(csv_of(found), file_name=f"{_name(found)}.csv", content_type="text/csv; charset=utf-8")
 
 
 @require_safe
@@ -33,8 +32,7 @@ def statement_csv(request: WorkspaceRequest, month: str) -> HttpResponse:
 def statement_pdf(request: WorkspaceRequest, month: str) -> HttpResponse:
     """To keep."""
     found = _statement(request, month)
-    headers = {"Content-Disposition": f'attachment; filename="statement-{found.workspace_reference}-{found.value}.pdf"'}
-    return HttpResponse(pdf_of(found), content_type="application/pdf", headers=headers)
+    return attachment(pdf_of(found), file_name=f"{_name(found)}.pdf", content_type="application/pdf")
 
 
 def _statement(request: WorkspaceRequest, month: str) -> Statement:
@@ -44,3 +42,8 @@ def _statement(request: WorkspaceRequest, month: str) -> Statement:
     if month not in offered:
         raise Http404
     return statement_of(wallet, month=offered[month])
+
+
+def _name(statement: Statement) -> str:
+    """Of its files."""
+    return f"statement-{statement.workspace_reference}-{statement.value}"
