@@ -93,9 +93,10 @@ def resume_charging() -> ChargingSwitch:
     return switch
 
 
+@transaction.atomic
 def resume_after_restore() -> None:
     """Called once everything that Stripe knows has been taken over: ends the pause of a restored database, and no other."""
-    if ChargingSwitch.objects.filter(paused_at__isnull=False, reason=RESTORED).exists():
+    if _locked_switch().reason == RESTORED:
         resume_charging()
 
 

@@ -2,7 +2,9 @@
 
 import pytest
 
-from wallet.services.charging_switch import RESTORED, pause_charging, set_charging
+from wallet.models import ChargingSwitch
+from wallet.services import charging_switch
+from wallet.services.charging_switch import RESTORED, pause_charging, resume_after_restore, set_charging
 from workspaces.models import AuditEntry
 
 pytestmark = pytest.mark.django_db
@@ -32,3 +34,20 @@ def test_it_tells_once_that_charging_was_resumed() -> None:
         set_charging(paused=False)
 
     assert told() == [("charging.resumed", "")]
+
+
+def test_it_does_not_end_the_pause_of_a_person_who_was_just_before_a_restores_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """B25: whoever has the switch's lock first is seen by the one who gets it next."""
+    pause_charging(reason=RESTORED)
+    really = charging_switch._locked_switch
+
+    def after_a_person() -> ChargingSwitch:
+        monkeypatch.setattr(charging_switch, "_locked_switch", really)
+        set_charging(paused=True, reason="Looking into something.")
+        return really()
+
+    monkeypatch.setattr(charging_switch, "_locked_switch", after_a_person)
+
+    resume_after_restore()
+
+    assert charging_switch.charging_is_paused()
