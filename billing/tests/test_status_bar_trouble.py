@@ -18,7 +18,7 @@ from wallet.models import AutomaticPayments, Origin, PaymentLink, TopUp, Wallet
 from wallet.services.automatic_suspension import suspend
 from wallet.services.payment_links import payment_link_url
 from wallet.services.settlement import fail_top_up
-from wallet.tests.builders import DOLLAR, adjustment
+from wallet.tests.builders import DOLLAR, adjustment, automatic_payments_of
 from workspaces.models import User
 
 pytestmark = pytest.mark.django_db
@@ -30,17 +30,7 @@ def active(wallet: Wallet, alice: User) -> Wallet:
     """8 dollars, and automatic payments on: below 10 charge 25 to a Visa."""
     a_card(wallet)
     a_card(wallet, brand="mastercard", last_four="4444")
-    AutomaticPayments.objects.create(
-        wallet=wallet,
-        is_active=True,
-        threshold_micros=10 * DOLLAR,
-        amount_micros=25 * DOLLAR,
-        monthly_cap_micros=100 * DOLLAR,
-        daily_charges_max=3,
-        consent_text="Charge my card.",
-        consented_at=timezone.now(),
-        consented_by=alice,
-    )
+    automatic_payments_of(wallet, consented_by=alice)
     post(wallet.pk, [adjustment(8 * DOLLAR)])
     return wallet
 

@@ -11,7 +11,6 @@ import pytest
 from django.conf import settings
 from django.db import OperationalError, connection
 from django.test import Client
-from django.utils import timezone
 
 from stripe_sandbox.testing import RunningSandbox
 from tests import servers
@@ -19,12 +18,13 @@ from tests.payments import MoneyIn
 from usage.models import Event, KeptEvent
 from usage.tests.stage import DOLLAR, MINUTE_MICROS, Metering
 from wallet import stripe_gateway
-from wallet.models import AutomaticPayments, TopUp, Transfer, WebhookEvent
+from wallet.models import TopUp, Transfer, WebhookEvent
 from wallet.services.cards import save_card
 from wallet.services.checkout import open_checkout
 from wallet.stripe_objects import CardDetails, Payment
 from wallet.tasks import charge_top_up as charge_top_up_task
 from wallet.tests.books import assert_books_balance
+from wallet.tests.builders import automatic_payments_of
 from workspaces.models import User
 
 FULL_DISK = """
@@ -150,13 +150,4 @@ def test_it_takes_a_use_whole_or_not_at_all_when_the_disk_is_full(metering: Mete
 def let_it_charge(metering: Metering) -> None:
     """Automatic payments that the next use sets off."""
     save_card(metering.wallet.pk, CardDetails("pm_1", "visa", "4242", 1, 2040, "print", "cus_1", reusable=True), connected_by=None)
-    AutomaticPayments.objects.create(
-        wallet=metering.wallet,
-        is_active=True,
-        threshold_micros=10 * DOLLAR,
-        amount_micros=25 * DOLLAR,
-        monthly_cap_micros=100 * DOLLAR,
-        daily_charges_max=3,
-        consent_text="Charge my card.",
-        consented_at=timezone.now(),
-    )
+    automatic_payments_of(metering.wallet)

@@ -8,7 +8,7 @@ from uuid import uuid4
 from django.utils import timezone
 
 from wallet.ledger import Entry, post
-from wallet.models import Account, Dispute, Origin, Promotion, Refund, TopUp, Transfer, Wallet
+from wallet.models import Account, AutomaticPayments, Dispute, Origin, Promotion, Refund, TopUp, Transfer, Wallet
 from wallet.services.disputes import apply_dispute
 from wallet.services.promotions import grant_promotion
 from wallet.services.refunds import apply_refund
@@ -118,6 +118,20 @@ def promotion_of(wallet: Wallet, amount_micros: int, *, expires_in: timedelta | 
     return grant_promotion(
         wallet, amount_micros=amount_micros, reason=reason, expires_at=expires_at, idempotency_key=f"promotion-{next(_numbers)}"
     )
+
+
+def automatic_payments_of(wallet: Wallet, **changes: Any) -> AutomaticPayments:
+    """Switched on, and nothing charged for it: below 10 dollars charge 25, at most 100 a month and three times a day."""
+    terms: dict[str, Any] = {
+        "is_active": True,
+        "threshold_micros": 10 * DOLLAR,
+        "amount_micros": 25 * DOLLAR,
+        "monthly_cap_micros": 100 * DOLLAR,
+        "daily_charges_max": 3,
+        "consent_text": "Charge my card.",
+        "consented_at": timezone.now(),
+    }
+    return AutomaticPayments.objects.create(wallet=wallet, **{**terms, **changes})
 
 
 def card_details(number: str = "1", **changes: Any) -> CardDetails:

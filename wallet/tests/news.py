@@ -23,7 +23,7 @@ from wallet.services.notices import notify_admins
 from wallet.services.settlement import fail_top_up, settle_payment
 from wallet.services.standing import announce_standing
 from wallet.services.webhook_endpoints import switch_off
-from wallet.tests.builders import DOLLAR, card_details, charge, make_wallet, paid_top_up, payment_of
+from wallet.tests.builders import DOLLAR, automatic_payments_of, card_details, charge, make_wallet, paid_top_up, payment_of
 from wallet.tests.hooks import endpoint_of
 from workspaces.models import Membership, Role, User
 
@@ -92,17 +92,7 @@ def make_stage() -> Stage:
     paid_top_up(wallet, 20 * DOLLAR)
     visa = save_card(wallet.pk, card_details("4242"), connected_by=alice)
     mastercard = save_card(wallet.pk, card_details("4444", brand="mastercard", last_four="4444"), connected_by=alice)
-    AutomaticPayments.objects.create(
-        wallet=wallet,
-        is_active=True,
-        threshold_micros=10 * DOLLAR,
-        amount_micros=25 * DOLLAR,
-        monthly_cap_micros=100 * DOLLAR,
-        daily_charges_max=3,
-        consent_text="Charge my card.",
-        consented_at=timezone.now(),
-        consented_by=alice,
-    )
+    automatic_payments_of(wallet, consented_by=alice)
     Notice.objects.all().delete()
     return Stage(wallet, visa, mastercard)
 

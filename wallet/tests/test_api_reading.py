@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from wallet.ledger import post
 from wallet.models import AutomaticPayments, Origin, TopUp, Wallet
-from wallet.tests.builders import DOLLAR, adjustment, charge, open_top_up
+from wallet.tests.builders import DOLLAR, adjustment, automatic_payments_of, charge, open_top_up
 from workspaces.models import Workspace
 from workspaces.tests.api_caller import Caller
 
@@ -38,17 +38,7 @@ def test_it_reads_a_wallet(wallet: Wallet, own: Caller, path: str) -> None:
 
 
 def test_it_reads_how_automatic_payments_stand(wallet: Wallet, own: Caller, path: str) -> None:
-    AutomaticPayments.objects.create(
-        wallet=wallet,
-        is_active=True,
-        threshold_micros=10 * DOLLAR,
-        amount_micros=25 * DOLLAR,
-        monthly_cap_micros=100 * DOLLAR,
-        daily_charges_max=3,
-        consented_at=timezone.now(),
-        suspended_at=timezone.now(),
-        suspension=AutomaticPayments.Suspension.CARD_REFUSED,
-    )
+    automatic_payments_of(wallet, suspended_at=timezone.now(), suspension=AutomaticPayments.Suspension.CARD_REFUSED)
     TopUp.objects.create(wallet=wallet, origin=Origin.AUTOMATIC, amount_micros=25 * DOLLAR, request_id="1", status="unknown")
 
     assert own.get(path).body["automatic_payments"] == {

@@ -14,7 +14,7 @@ from wallet.services.freezing import freeze_wallet, open_freeze, unfreeze_wallet
 from wallet.services.holds import place_hold, release_hold
 from wallet.services.top_ups import request_top_up
 from wallet.services.wallets import close_wallet
-from wallet.tests.builders import DOLLAR, card_details, make_wallet, paid_top_up
+from wallet.tests.builders import DOLLAR, automatic_payments_of, card_details, make_wallet, paid_top_up
 from wallet.tests.staff import new_form, staff, staff_acts
 from wallet.tests.threads import at_once, errors
 from workspaces.models import User
@@ -114,17 +114,7 @@ def test_it_takes_over_what_other_hands_have_frozen(wallet: Wallet, frances: Use
 @pytest.mark.parametrize("rests", [False, True])
 def test_it_has_automatic_payments_decided_anew_unless_they_rest(wallet: Wallet, frances: User, rests: bool) -> None:
     until = timezone.now() + timedelta(days=9) if rests else None
-    AutomaticPayments.objects.create(
-        wallet=wallet,
-        is_active=True,
-        threshold_micros=10 * DOLLAR,
-        amount_micros=25 * DOLLAR,
-        monthly_cap_micros=100 * DOLLAR,
-        daily_charges_max=3,
-        consent_text="Yes",
-        consented_at=timezone.now(),
-        next_try_at=until,
-    )
+    automatic_payments_of(wallet, next_try_at=until)
 
     unfreeze_wallet(freeze(wallet, frances).pk, reason="Over", by=frances)
 
