@@ -120,9 +120,14 @@ def adopt_payment(payment: Payment) -> TopUp | None:
         return None
     # No lock before the top-up's own: of two who adopt at once, the payment's unique id lets one make the row.
     top_up, is_new = TopUp.objects.get_or_create(payment_intent_id=payment.id, defaults=_adopted(payment, wallet=wallet))
+    settled = settle_payment(payment)
     if is_new:
         alert("payment_adopted", payment=payment.id, top_up=top_up.pk, wallet=wallet.pk)
-    return settle_payment(payment)
+    if is_new and top_up.origin == Origin.AUTOMATIC:
+        # It was taken then, not now: what was charged before a restore uses up no charge of the day after it.
+        settled.resolved_at = payment.created_at
+        settled.save(update_fields=["resolved_at"])
+    return settled
 
 
 def _adopted(payment: Payment, *, wallet: Wallet) -> dict[str, object]:
