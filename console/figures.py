@@ -68,7 +68,10 @@ class Oldest:
 
 
 def due_rows() -> list[Due]:
-    """Everything that the sweep would hand out now."""
+    """Everything that the sweep would hand out now.
+
+    What waits for a customer's own endpoint that fails is not late by us: webhooks_waiting tells of it.
+    """
     now = timezone.now()
     kinds: Sequence[tuple[str, str, QuerySet[Model], str]] = (
         ("stripe_events", "Events from Stripe", WebhookEvent.objects.all(), "next_attempt_at"),
@@ -77,7 +80,7 @@ def due_rows() -> list[Due]:
         ("refunds", "Refunds to look at", RefundRequest.objects.all(), "next_check_at"),
         ("closings", "Closings under way", WalletClosing.objects.all(), "next_check_at"),
         ("emails", "E-mails to send", Notice.objects.all(), "next_attempt_at"),
-        ("webhooks", "Webhooks to deliver", Delivery.objects.all(), "next_attempt_at"),
+        ("webhooks", "Webhooks to deliver", Delivery.objects.filter(endpoint__failing_since=None), "next_attempt_at"),
     )
     return [_due(kind, name, rows, column, now=now) for kind, name, rows, column in kinds]
 
