@@ -9,10 +9,10 @@ from datetime import datetime
 from fractions import Fraction
 
 from billing.history import Row, rows_of
-from billing.numbers import readable_numbers
 from billing.quantities import MINUTE_SECONDS, SECOND, counted
 from usage.event_queries import event_of_row
 from usage.models import Event, Rate
+from usage.numbers import readable_numbers
 from usage.rating import Tier, tier_parts
 from wallet.models import Account, Hold, Origin, Transfer, Wallet
 from wallet.money import currency_of, format_exact

@@ -12,9 +12,9 @@ from django.http import QueryDict
 from django.utils import timezone
 
 from billing.history_search import Search, found_page, readable_text
-from billing.numbers import readable_numbers
 from usage.event_queries import names_of
 from usage.kinds import CALLS, MESSAGES, UsageKind
+from usage.numbers import readable_numbers
 from wallet.models import Kind, TopUp, Transfer, Wallet
 from wallet.money import exact_decimals
 

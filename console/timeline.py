@@ -17,9 +17,11 @@ from billing.kind_words import kind_name
 from console.navigation import address_of
 from usage.event_queries import provider_costs_of_rows
 from usage.models import ProviderCost
+from usage.numbers import readable_numbers
 from wallet.decline_words import decline_words
 from wallet.models import Card, CardSetup, Dispute, Hold, Notice, OutgoingEvent, PaymentLink, Refund, TopUp, Transfer, Wallet, WebhookEvent
 from wallet.money import format_exact, format_money, plain_decimal
+from workspaces.activity import act_name
 from workspaces.models import AuditEntry
 
 PAGE_ENTRIES = 50
@@ -144,7 +146,13 @@ def _transfer(row: Transfer, wallet: Wallet) -> dict[str, str]:
     amount = format_exact(row.change_micros, currency=wallet.currency, signed=True)
     after = format_exact(row.balance_after_micros, currency=wallet.currency)
     words = f"#{row.seq} · {kind_name(row.kind)} · balance after {after}"
-    return {"icon": "receipt", "title": row.description, "text": words, "amount": amount, "tone": "ok" if row.change_micros > 0 else ""}
+    return {
+        "icon": "receipt",
+        "title": readable_numbers(row.description),
+        "text": words,
+        "amount": amount,
+        "tone": "ok" if row.change_micros > 0 else "",
+    }
 
 
 def _top_up(row: TopUp, wallet: Wallet) -> dict[str, str]:
@@ -235,7 +243,7 @@ def _hold(row: Hold, wallet: Wallet) -> dict[str, str]:
 def _audit(row: AuditEntry, wallet: Wallet) -> dict[str, str]:
     who = f"{row.actor_label}{' (staff)' if row.is_staff_act else ''}"
     words = " · ".join(filter(None, (who, row.target, row.reason, row.address and f"from {row.address}")))
-    return {"icon": "user", "title": row.action.replace(".", ": ").replace("_", " ").capitalize(), "text": words,
+    return {"icon": "user", "title": act_name(row.action), "text": words,
             "href": address_of("admin:workspaces_auditentry_change", row.pk)}  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from django.utils import timezone
 from usage.lab_agents import Line, lines_until
 from usage.lab_scripts import AGENTS, agent_name
 from usage.models import LabRun
+from usage.numbers import readable_numbers
 from usage.services.gate import CALL_SECONDS_MAX
 from usage.services.lab_calls import CALL_MAX
 from usage.services.lab_use import live_cost, money_seconds
@@ -103,6 +104,10 @@ class CallShown:
     def icon(self) -> str:
         return ICONS[LabRun.Direction(self.run.direction)]
 
+    @property
+    def number(self) -> str:
+        return readable_numbers(self.run.number)
+
 
 LOW_SECONDS = 60
 """From here on the money left is shown as a warning."""
@@ -170,7 +175,7 @@ def _row(run: LabRun) -> RunRow:
         return RunRow(run, "message", f"Chat Lab · {agent_name(run.agent)}", count, is_open=False)
     direction, is_open = LabRun.Direction(run.direction), run.ended_at is None
     length = "not answered" if run.end_reason == LabRun.EndReason.UNANSWERED else duration(run.seconds)
-    details = f"{direction.label} · {run.number}" + ("" if is_open else f" · {length}")
+    details = f"{direction.label} · {readable_numbers(run.number)}" + ("" if is_open else f" · {length}")
     return RunRow(run, ICONS[direction], f"Voice Lab · {agent_name(run.agent)}", details, is_open=is_open)
 
 

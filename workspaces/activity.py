@@ -100,10 +100,14 @@ def activity_of(workspace: Workspace, *, before: int | None = None) -> ActivityP
     return ActivityPage([_act(entry) for entry in page], page[-1].pk if len(found) > ROWS_PER_PAGE else None)
 
 
+def act_name(action: str) -> str:
+    """What was done, as people say it."""
+    return ACTIONS.get(action, action.replace(".", ": ").replace("_", " ").capitalize())
+
+
 def _act(entry: AuditEntry) -> Act:
-    what = ACTIONS.get(entry.action, entry.action.replace(".", ": ").replace("_", " ").capitalize())
     who = "The operator" if entry.is_staff_act else entry.actor_label
-    return Act(entry, what, who, _details(entry))
+    return Act(entry, act_name(entry.action), who, _details(entry))
 
 
 def _details(entry: AuditEntry) -> list[str]:

@@ -101,7 +101,7 @@ def test_it_tells_everything_in_one_line_of_time(known: Wallet, sam: Client) -> 
         "insufficient_funds",
         "payment_intent.succeeded",
         "Low balance",
-        "Wallet: frozen",
+        "Wallet frozen",
         "Looks stolen.",
         "$20.00",
     ):
