@@ -44,7 +44,7 @@ def test_it_shows_an_empty_wallet_honestly(alices: Client, page: str) -> None:
     assert "$0.00" in text
     assert "Add balance to start calls, messages and AI tasks." in text
     assert "Every call, message, AI task and top-up will stand here as its own row." in text
-    assert 'id="history-oldest"' in text, "what the page asks by, every few seconds, is there without rows too"
+    assert 'id="history-oldest"' in response.content.decode(), "what the page asks by, every few seconds, is there without rows too"
     assert "Nothing used in" in text
     assert "Not Active" in text
     assert "no-store" in response["Cache-Control"]
