@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from django.http import QueryDict
 from django.utils import timezone
-from playwright.sync_api import expect
+from playwright.sync_api import Page, expect
 
 from billing.export_requests import history_order, request_export
 from billing.history import read_query
@@ -148,9 +148,16 @@ def test_it_has_no_faults_in_dialogs_and_popovers(as_user: SignedInPage, northsi
     for name, (button, shown) in steps.items():
         button.click()
         expect(shown).to_be_visible()
-        found[name] = faults_of(page)
+        found[name] = [*faults_of(page), *cut_off(page)]
 
     assert {name: faults for name, faults in found.items() if faults} == {}
+
+
+def cut_off(page: Page) -> list[str]:
+    """Popovers that reach beyond a side of the screen."""
+    reaches_out = "one => { const box = one.getBoundingClientRect(); return box.left < 0 || box.right > innerWidth }"
+    found: list[str] = page.locator(".popover:visible").evaluate_all(f"all => all.filter({reaches_out}).map(one => one.innerText)")
+    return [f"beyond the edge: {text}" for text in found]
 
 
 def test_it_can_all_be_done_by_keyboard(as_user: SignedInPage, northside: Northside, stack: RunningStack) -> None:
