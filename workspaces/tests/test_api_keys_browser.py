@@ -68,6 +68,18 @@ def test_it_makes_copies_and_revokes_a_key(pages: Pages, alice: User, workspace:
     assert status_with(page, secret, workspace) == 401
 
 
+def test_it_answers_in_the_page_when_opened_as_a_page(pages: Pages, alice: User, workspace: Workspace, session_cookie: Cookies) -> None:
+    """In a tab of its own: no dialog with the same form over it."""
+    page = pages.open(f"/w/{workspace.public_id}/settings/api-keys/new", cookies=session_cookie(alice))
+
+    page.get_by_role("button", name="Make the key").click()
+    expect(page.get_by_text("Choose at least one.").first).to_be_visible()
+    expect(page.get_by_label("Name")).to_have_count(1)
+    fill_in(page)
+
+    expect(page.get_by_role("main").get_by_role("heading", name="Copy your key now")).to_be_visible()
+
+
 def test_it_works_without_javascript_on_a_phone(pages: Pages, alice: User, workspace: Workspace, session_cookie: Cookies) -> None:
     page = pages.open(f"/w/{workspace.public_id}/settings/api-keys", phone=True, cookies=session_cookie(alice), java_script_enabled=False)
     page.get_by_role("link", name="Make a key").click()
