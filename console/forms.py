@@ -28,8 +28,9 @@ class ReasonForm(forms.Form):
 
 
 class ExplanationForm(forms.Form):
-    """Why a discrepancy is as it is."""
+    """Why a discrepancy is as it is. `seen` is what its page said of it."""
 
+    seen = forms.CharField(strip=False, widget=forms.HiddenInput)
     explanation = forms.CharField(
         label="Why is this as it should be?",
         max_length=REASON_CHARACTERS_MAX,

@@ -188,14 +188,28 @@ def discrepancy(db: None) -> Discrepancy:
 def test_it_explains_a_discrepancy(discrepancy: Discrepancy, frances: Client) -> None:
     assert "Books do not balance" in text_of(frances, "reconciliation")
     address = reverse("admin:console_explain", args=[discrepancy.pk])
-    assert frances.post(address, {"explanation": ""}).status_code == 422
+    assert frances.post(address, {"seen": discrepancy.words, "explanation": ""}).status_code == 422
 
-    frances.post(address, {"explanation": "Of our web shop."})
+    frances.post(address, {"seen": discrepancy.words, "explanation": "Of our web shop."})
 
     discrepancy.refresh_from_db()
     assert (discrepancy.explanation, str(discrepancy.explained_by)) == ("Of our web shop.", "frances@operator.example")
     assert audit("discrepancy.explained").reason == "Of our web shop."
     assert "Books balance" in text_of(frances, "reconciliation")
+
+
+def test_it_shows_what_a_discrepancy_has_become_before_it_is_explained(discrepancy: Discrepancy, frances: Client) -> None:
+    seen = discrepancy.words
+    Discrepancy.objects.update(words="Payment pi_9 of $99.00 has no top-up.")
+
+    answer = frances.post(reverse("admin:console_explain", args=[discrepancy.pk]), {"seen": seen, "explanation": "Of our web shop."})
+
+    discrepancy.refresh_from_db()
+    page = answer.content.decode()
+    assert (answer.status_code, discrepancy.closed_at) == (409, None)
+    assert "Read it again" in page
+    assert page.count("of $99.00") == 2, "in words, and as what is seen by now"
+    assert "Of our web shop." in page, "nobody types it twice"
 
 
 @pytest.mark.django_db(transaction=True)

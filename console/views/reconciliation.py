@@ -11,7 +11,7 @@ from console.acts import RUN_GIVEN_UP_AFTER, RunUnderWay, request_run
 from console.forms import ExplanationForm
 from console.rendering import console_page
 from wallet.models import Discrepancy, ReconciliationRun
-from wallet.services.nightly import doing_of, explain_discrepancy, is_cut_off
+from wallet.services.nightly import DiscrepancyChanged, doing_of, explain_discrepancy, is_cut_off
 from workspaces.models import User
 from workspaces.responses import is_htmx
 
@@ -64,7 +64,8 @@ def run_now(request: HttpRequest) -> HttpResponse:
 
 def show_discrepancy(request: HttpRequest, discrepancy_id: int) -> HttpResponse:
     """One of them, with what to do."""
-    return _discrepancy_page(request, _found(discrepancy_id), ExplanationForm())
+    found = _found(discrepancy_id)
+    return _discrepancy_page(request, found, ExplanationForm(initial={"seen": found.words}))
 
 
 def _discrepancy_page(request: HttpRequest, found: Discrepancy, form: ExplanationForm, *, status: int = 200) -> HttpResponse:
@@ -78,7 +79,14 @@ def explain(request: HttpRequest, discrepancy_id: int) -> HttpResponse:
     if not form.is_valid():
         return _discrepancy_page(request, found, form, status=422)
     assert isinstance(request.user, User), "the console is for people who are signed in"
-    explain_discrepancy(found, by=request.user, explanation=form.cleaned_data["explanation"])
+    seen, explanation = form.cleaned_data["seen"], form.cleaned_data["explanation"]
+    try:
+        explain_discrepancy(found, seen=seen, by=request.user, explanation=explanation)
+    except DiscrepancyChanged as error:
+        messages.error(request, str(error))
+        found.refresh_from_db()
+        again = ExplanationForm(initial={"seen": found.words, "explanation": explanation})
+        return _discrepancy_page(request, found, again, status=409)
     messages.success(request, "Explained. It is not listed any more.")
     return redirect("admin:console_reconciliation")
 

@@ -13,14 +13,15 @@ from django.utils import timezone
 from stripe_sandbox.testing import RunningSandbox
 from tests.payments import DOLLAR, Alerts, MoneyIn
 from wallet import stripe_gateway
+from wallet.errors import GatewayRejected
 from wallet.models import Discrepancy, ReconciliationRun, Refund, StripeMovement, TopUp
 from wallet.services import reconciliation, stripe_balance
-from wallet.services.nightly import explain_discrepancy, is_cut_off, reconcile
+from wallet.services.nightly import DiscrepancyChanged, explain_discrepancy, is_cut_off, reconcile
 from wallet.services.reconciliation import Found
 from wallet.services.top_ups import charge_top_up
 from wallet.services.wallets import stripe_customer
 from wallet.stripe_answers import read_movement
-from workspaces.models import AuditEntry
+from workspaces.models import AuditEntry, User
 
 Kind = Discrepancy.Kind
 DOUBLED_CREDIT = """
@@ -42,6 +43,10 @@ def paid(money_in: MoneyIn, monkeypatch: pytest.MonkeyPatch) -> MoneyIn:
 
 def listed() -> list[tuple[str, str]]:
     return [(one.kind, one.reference) for one in Discrepancy.objects.filter(closed_at=None).order_by("pk")]
+
+
+def explain(found: Discrepancy, *, by: User, explanation: str) -> None:
+    explain_discrepancy(found, seen=found.words, by=by, explanation=explanation)
 
 
 def tamper(owner: Any, statement: str) -> None:
@@ -184,19 +189,19 @@ def test_it_keeps_what_was_explained_explained(paid: MoneyIn, monkeypatch: pytes
     monkeypatch.setattr(stripe_gateway, "movements_since", lambda since: iter(()))
     reconcile()
 
-    explain_discrepancy(Discrepancy.objects.get(), by=paid.alice, explanation="Stripe's list lags today.")
+    explain(Discrepancy.objects.get(), by=paid.alice, explanation="Stripe's list lags today.")
 
     assert reconcile().discrepancies == 0
     assert AuditEntry.objects.filter(action="discrepancy.explained").count() == 1
     with pytest.raises(ValueError, match="Say in 1 to 500"):
-        explain_discrepancy(Discrepancy.objects.get(), by=paid.alice, explanation=" ")
+        explain(Discrepancy.objects.get(), by=paid.alice, explanation=" ")
 
 
 def test_it_asks_again_where_what_was_explained_became_another(paid: MoneyIn, owner_connection: Any) -> None:
     tamper(owner_connection, "UPDATE wallet_transfer SET amount_micros = 21000000")
     reconcile()
     for found in Discrepancy.objects.filter(closed_at=None):
-        explain_discrepancy(found, by=paid.alice, explanation="A cent too much.")
+        explain(found, by=paid.alice, explanation="A cent too much.")
     assert reconcile().discrepancies == 0
 
     tamper(owner_connection, "UPDATE wallet_transfer SET amount_micros = 90000000")
@@ -207,6 +212,42 @@ def test_it_asks_again_where_what_was_explained_became_another(paid: MoneyIn, ow
     mend(owner_connection, "UPDATE wallet_transfer SET amount_micros = 20000000")
 
 
+def test_it_explains_nothing_that_has_become_another(paid: MoneyIn, owner_connection: Any) -> None:
+    """A run in between found something else, and nobody has read that yet."""
+    tamper(owner_connection, "UPDATE wallet_transfer SET amount_micros = 21000000")
+    reconcile()
+    seen = Discrepancy.objects.get(kind=Kind.AMOUNT)
+    tamper(owner_connection, "UPDATE wallet_transfer SET amount_micros = 90000000")
+    reconcile()
+
+    with pytest.raises(DiscrepancyChanged, match="Read it again"):
+        explain(seen, by=paid.alice, explanation="A cent too much.")
+
+    assert Discrepancy.objects.get(kind=Kind.AMOUNT).closed_at is None
+    mend(owner_connection, "UPDATE wallet_transfer SET amount_micros = 20000000")
+
+
+@pytest.mark.parametrize("look_up", ["retrieve_refund", "retrieve_dispute"])
+def test_it_goes_on_where_stripe_knows_one_of_ours_no_more(
+    paid: MoneyIn, sandbox: RunningSandbox, monkeypatch: pytest.MonkeyPatch, alerts: Alerts, look_up: str
+) -> None:
+    payment_id = str(TopUp.objects.get().payment_intent_id)
+    sandbox.refund(payment_id, amount=500)
+    sandbox.open_dispute(payment_id)
+    reconcile()
+    Refund.objects.update(status="pending")
+
+    def nothing(stripe_id: str) -> None:
+        raise GatewayRejected(f"No such object: '{stripe_id}'")
+
+    monkeypatch.setattr(stripe_gateway, look_up, nothing)
+
+    found = reconciliation.reconcile_since(timedelta(seconds=-60))
+
+    assert (found.refused, alerts().count("not_reconciled")) == (1, 1)
+    Refund.objects.update(status="succeeded")
+
+
 def test_it_lists_each_of_several_faults_of_one_book(paid: MoneyIn) -> None:
     """Both are found by one check and name no row: what is said of the one must not hide the other."""
     given = {"wallet": paid.wallet, "origin": "manual", "amount_micros": DOLLAR, "status": "succeeded", "resolved_at": timezone.now()}
@@ -215,7 +256,7 @@ def test_it_lists_each_of_several_faults_of_one_book(paid: MoneyIn) -> None:
     books = Discrepancy.objects.filter(kind=Kind.BOOKS, closed_at=None)
     assert {str(top_up.pk) for top_up in uncredited} == {found.reference.rpartition(":")[2] for found in books}
 
-    explain_discrepancy(books.order_by("pk")[0], by=paid.alice, explanation="Known.")
+    explain(books.order_by("pk")[0], by=paid.alice, explanation="Known.")
     reconcile()
 
     assert books.all().count() == 1

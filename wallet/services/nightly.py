@@ -91,15 +91,21 @@ def _progress_key(run: ReconciliationRun) -> str:
     return f"reconciliation:{run.pk}"
 
 
-def explain_discrepancy(discrepancy: Discrepancy, *, by: User, explanation: str) -> Discrepancy:
+class DiscrepancyChanged(Exception):
+    """A run found it to be another than the one that was explained."""
+
+
+def explain_discrepancy(discrepancy: Discrepancy, *, seen: str, by: User, explanation: str) -> Discrepancy:
     """A person has looked, and says why it is as it is: it is not listed any more, unless it is found to be another than they saw.
 
-    Raises: ValueError without a reason.
+    `seen` is its words as they read them. Raises: DiscrepancyChanged where it has others by now; ValueError without a reason.
     """
     if not 0 < len(explanation.strip()) <= REASON_CHARACTERS_MAX:
         raise ValueError(f"Say in 1 to {REASON_CHARACTERS_MAX} characters why this is as it should be.")
     with transaction.atomic():
         locked = Discrepancy.objects.select_for_update().get(pk=discrepancy.pk)
+        if locked.closed_at is None and locked.words != seen:
+            raise DiscrepancyChanged("A run has found something else since you opened this page. Read it again before you explain it.")
         if locked.closed_at is None:
             locked.closed_at, locked.explained_by, locked.explanation = timezone.now(), by, explanation.strip()
             locked.save(update_fields=["closed_at", "explained_by", "explanation"])

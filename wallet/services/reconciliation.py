@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from wallet import stripe_gateway
 from wallet.alerts import alert
-from wallet.errors import IdempotencyConflict, PaymentMismatch, UnknownPayment
+from wallet.errors import GatewayRejected, IdempotencyConflict, PaymentMismatch, UnknownPayment
 from wallet.models import Dispute, Refund, TopUp
 from wallet.services.disputes import apply_dispute
 from wallet.services.refunds import apply_refund
@@ -81,10 +81,10 @@ def told(items: Iterator[Item], words: str, tell: Tell) -> Iterator[Item]:
 
 @contextmanager
 def _refusal_noted(object_id: str, found: Found) -> Iterator[None]:
-    """What does not fit is told and passed by: it must not keep the rest from its credit."""
+    """What does not fit, or is not there at Stripe, is told and passed by: it must not keep the rest from its credit."""
     try:
         yield
-    except (UnknownPayment, PaymentMismatch, IdempotencyConflict) as error:
+    except (UnknownPayment, PaymentMismatch, IdempotencyConflict, GatewayRejected) as error:
         found.refused += 1
         alert("not_reconciled", stripe_object=object_id, error=error)
     finally:
