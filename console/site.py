@@ -2,6 +2,9 @@
 
 from typing import Any
 
+from allauth.mfa.adapter import get_adapter
+from django.conf import settings
+from django.contrib import messages
 from django.contrib.admin import AdminSite
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
@@ -14,7 +17,7 @@ from workspaces.staff_admin import StaffReading
 
 
 class ConsoleSite(AdminSite):
-    """Open to whoever has a role of the staff (workspaces.staff); `is_staff` alone opens nothing."""
+    """Open to whoever has a role of the staff (workspaces.staff) and a second factor; `is_staff` alone opens nothing."""
 
     site_title = "Console"
     site_header = "Console"
@@ -27,15 +30,18 @@ class ConsoleSite(AdminSite):
             super().register(model_or_iterable, admin_class, **options)
 
     def has_permission(self, request: HttpRequest) -> bool:
-        return bool(staff_roles(request.user))
+        return bool(staff_roles(request.user)) and not _lacks_second_factor(request)
 
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """Through the product's own sign-in, with its limits and second factor; whoever is signed in and not staff stays out."""
-        if request.user.is_authenticated:
-            if self.has_permission(request):
-                return redirect("admin:index")
+        if not request.user.is_authenticated:
+            return redirect_to_login(request.GET.get("next") or resolve_url("admin:index"))
+        if self.has_permission(request):
+            return redirect("admin:index")
+        if not staff_roles(request.user):
             raise PermissionDenied
-        return redirect_to_login(request.GET.get("next") or resolve_url("admin:index"))
+        messages.info(request, "The console takes a second factor. Set one up here, and open the console again.")
+        return redirect("mfa_activate_totp")
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
         """What needs somebody, and the search; the tables stand below."""
@@ -59,3 +65,7 @@ class ConsoleSite(AdminSite):
         from console.urls import console_urls
 
         return [*console_urls(self), *super().get_urls()]
+
+
+def _lacks_second_factor(request: HttpRequest) -> bool:
+    return settings.STAFF_SECOND_FACTOR and not get_adapter().is_mfa_enabled(request.user)

@@ -17,6 +17,7 @@ def product_environment(*, database_url: str, redis_url: str, site_url: str, mai
         "STRIPE_API_BASE": "http://127.0.0.1:9",
         "STRIPE_CHECKOUT_ORIGIN": "",
         "SECOND_PERSON_ABOVE": "",
+        "STAFF_SECOND_FACTOR": "false",
         "WEBHOOKS_ALLOW_PRIVATE_TARGETS": "",
         "TWILIO_AUTH_TOKEN": "",
         "VAPI_WEBHOOK_SECRET": "",

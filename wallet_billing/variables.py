@@ -70,6 +70,13 @@ VARIABLES = (
         "250",
         "100",
     ),
+    Variable(
+        "STAFF_SECOND_FACTOR",
+        "Opens the console only to those of the staff who have a second factor; the others are led to setting one up. A password alone "
+        "should refund nobody.",
+        "true",
+        "true",
+    ),
     Variable("EXPORT_KEPT_DAYS", "How many days a file that a worker made can be downloaded: 1 to 365.", "30", "7"),
     Variable(
         "EXPORTS_AT_ONCE",

@@ -5,6 +5,7 @@ from typing import Any, cast
 from uuid import UUID
 
 import pytest
+from allauth.mfa.totp.internal.auth import TOTP, generate_totp_secret
 from django.apps import apps
 from django.contrib import admin
 from django.test import Client
@@ -90,6 +91,23 @@ def test_it_shows_a_member_of_staff_without_a_role_nothing() -> None:
 
     for address in ("/admin/", reverse("admin:wallet_wallet_changelist")):
         assert nobody.get(address, follow=True).status_code == 403
+
+
+def test_it_opens_nothing_to_a_password_alone(settings: Any, db: None) -> None:
+    """Whoever has no second factor is led to where one is set up."""
+    settings.STAFF_SECOND_FACTOR = True
+    frances, root = staff("frances"), User.objects.create_superuser("root@operator.example")
+    for browser in (signed_in(frances), signed_in(root)):
+        for name, method in product(PATTERNS, ("get", "post")):
+            assert getattr(browser, method)(address_of(name))["Location"].startswith("/admin/login/"), name
+        assert browser.get("/admin/login/")["Location"] == reverse("mfa_activate_totp")
+        assert "The console takes a second factor" in browser.get("/accounts/", follow=True).content.decode()
+    alice = signed_in(User.objects.create_user("alice@bakery.example"))
+    assert alice.get("/admin/", follow=True).status_code == 403
+
+    TOTP.activate(frances, generate_totp_secret())
+
+    assert signed_in(frances).get("/admin/").status_code == 200
 
 
 def test_it_opens_everything_to_a_superuser(wallet: Wallet) -> None:

@@ -37,6 +37,8 @@ def product_variables(addresses: Addresses, *, services: Services, state: StateD
     # Only the preparation of the database may act as the owner.
     variables.pop("DATABASE_OWNER_URL", None)
     if product.uses_sandbox(given):
+        # Nobody's money is behind it: a first look at the console takes no authenticator app.
+        variables.setdefault("STAFF_SECOND_FACTOR", "false")
         variables |= {
             # The sandbox opens its pages to the network only where it reads this very value.
             "LAN": "0" if addresses.is_on_loopback else "1",
