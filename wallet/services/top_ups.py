@@ -5,7 +5,7 @@ from uuid import UUID
 
 import structlog
 from django.db import transaction
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -93,15 +93,15 @@ def charge_top_up(top_up_id: UUID | str) -> TopUp:
     """Send the top-up to Stripe, if nobody has yet, and record the outcome. Declines and time-outs are outcomes, not errors.
 
     Safe from anywhere, any number of times: one claim wins. Where the wallet was frozen meanwhile it waits, and is dropped
-    unless that ends in time. Not inside a transaction: asks Stripe.
+    unless that ends in time; where it was closed, at once. Not inside a transaction: asks Stripe.
     """
     waiting = TopUp.objects.filter(pk=top_up_id, status=TopUp.Status.CREATED, card__isnull=False).exclude(origin=Origin.AUTOMATIC)
     # Not by a join: whoever waits here for another's claim would then take the row as it was before it.
-    is_frozen = Exists(Wallet.objects.filter(pk=OuterRef("wallet_id"), frozen_at__isnull=False))
-    in_time = waiting.filter(created_at__gt=Now() - SENT_WITHIN)
-    if in_time.filter(~is_frozen).update(status=TopUp.Status.SENDING, sent_at=Now(), next_check_at=timezone.now() + SEND_CHECK_AFTER):
+    may_charge = Exists(Wallet.objects.filter(pk=OuterRef("wallet_id"), frozen_at=None, closed_at=None))
+    in_time = waiting.filter(may_charge, created_at__gt=Now() - SENT_WITHIN)
+    if in_time.update(status=TopUp.Status.SENDING, sent_at=Now(), next_check_at=timezone.now() + SEND_CHECK_AFTER):
         send_claimed(top_up_id)
-    elif waiting.filter(created_at__lte=Now() - SENT_WITHIN).exists():
+    elif waiting.filter(Q(created_at__lte=Now() - SENT_WITHIN) | Q(wallet__closed_at__isnull=False)).exists():
         end_top_up(top_up_id, status=TopUp.Status.EXPIRED)
     return _with_wallet(top_up_id)
 
@@ -137,18 +137,18 @@ def ask_after_top_up(top_up: TopUp) -> None:
         settle_payment(payment)
     elif top_up.status not in _CHARGEABLE or _age(top_up) >= KEY_REMEMBERED_FOR:
         _give_to_a_person(top_up)
-    elif top_up.origin != Origin.AUTOMATIC:
-        _send(top_up)
     elif not _is_still_allowed(top_up):
-        # Nothing is sent again that its owner does not want any more, or that passes a cap by now; what never reached Stripe is
-        # dropped (faults: B21).
+        # Nothing is sent again that its owner does not want any more, that passes a cap by now, or whose wallet was frozen or closed;
+        # what never reached Stripe is dropped (faults: B21).
         if _age(top_up) >= LOOKED_UP_AFTER:
             end_top_up(top_up.pk, status=TopUp.Status.CANCELED)
-    elif not charging_is_paused():
+    elif top_up.origin != Origin.AUTOMATIC or not charging_is_paused():
         _send(top_up)
 
 
 def _is_still_allowed(top_up: TopUp) -> bool:
+    if top_up.origin != Origin.AUTOMATIC:
+        return top_up.wallet.frozen_at is None and top_up.wallet.closed_at is None
     rule = AutomaticPayments.objects.filter(wallet=top_up.wallet_id, is_active=True).first()
     return rule is not None and is_allowed(top_up, wallet=top_up.wallet, rule=rule)
 
