@@ -40,6 +40,12 @@ def test_it_stays_on_loopback_unless_told_otherwise() -> None:
     assert addresses.is_on_loopback
 
 
+def test_it_asks_staff_for_no_second_factor_beside_the_sandbox_alone(state: StateDirectory) -> None:
+    assert variables(state)["STAFF_SECOND_FACTOR"] == "false"
+    assert variables(state, STAFF_SECOND_FACTOR="true")["STAFF_SECOND_FACTOR"] == "true"
+    assert "STAFF_SECOND_FACTOR" not in variables(state, STRIPE_SECRET_KEY="sk_test_1", STRIPE_WEBHOOK_SECRET="whsec_1")
+
+
 def test_it_gives_a_phone_addresses_that_it_can_open(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(options, "lan_address", lambda: "192.168.1.20")
     given = {"LAN": "1", "PORT": "9000"}
