@@ -14,7 +14,7 @@ from stripe_sandbox.testing import RunningSandbox
 from tests.payments import DOLLAR, Alerts, MoneyIn
 from wallet import stripe_gateway
 from wallet.errors import GatewayRejected
-from wallet.models import Discrepancy, ReconciliationRun, Refund, StripeMovement, TopUp
+from wallet.models import Discrepancy, Dispute, ReconciliationRun, Refund, StripeMovement, TopUp
 from wallet.services import reconciliation, stripe_balance
 from wallet.services.nightly import DiscrepancyChanged, explain_discrepancy, is_cut_off, reconcile
 from wallet.services.reconciliation import Found
@@ -166,22 +166,44 @@ def test_it_names_a_refund_that_the_ledger_does_not_have(paid: MoneyIn, sandbox:
     assert paid.balance == 15
 
 
-def test_it_names_what_went_back_in_the_ledger_alone(paid: MoneyIn, sandbox: RunningSandbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stripe_balance, "PAYS_OVER_WITHIN", timedelta())
-    payment_id = str(TopUp.objects.get().payment_intent_id)
-    refund = sandbox.refund(payment_id, amount=500)
-    dispute = sandbox.open_dispute(payment_id)
-    assert reconcile().discrepancies == 0
+def forget_what_went_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if Stripe's balance had never had a refund or a dispute."""
     movements = list(stripe_gateway.movements_since(timezone.now() - timedelta(days=1)))
     StripeMovement.objects.all().delete()
     monkeypatch.setattr(
         stripe_gateway, "movements_since", lambda since: (movement for movement in movements if movement.source_kind == "charge")
     )
 
+
+def test_it_names_what_went_back_in_the_ledger_alone(paid: MoneyIn, sandbox: RunningSandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stripe_balance, "PAYS_OVER_WITHIN", timedelta())
+    payment_id = str(TopUp.objects.get().payment_intent_id)
+    refund = sandbox.refund(payment_id, amount=500)
+    dispute = sandbox.open_dispute(payment_id)
+    assert reconcile().discrepancies == 0
+    forget_what_went_back(monkeypatch)
+
     reconcile()
 
     assert set(listed()) == {(Kind.NOT_GONE_BACK, refund["id"]), (Kind.NOT_GONE_BACK, dispute["id"])}
     assert {one.amount_micros for one in Discrepancy.objects.filter(closed_at=None)} == {5 * DOLLAR, dispute["amount"] * DOLLAR // 100}
+
+
+def test_it_misses_nothing_that_went_back_after_it_had_asked(
+    paid: MoneyIn, sandbox: RunningSandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The rows are older: the refund was pending, and the dispute an inquiry, until just now."""
+    monkeypatch.setattr(stripe_balance, "PAYS_OVER_WITHIN", timedelta())
+    payment_id = str(TopUp.objects.get().payment_intent_id)
+    sandbox.refund(payment_id, amount=500)
+    sandbox.open_dispute(payment_id)
+    reconcile()
+    for rows in (Refund.objects.all(), Dispute.objects.all()):
+        assert rows.update(created_at=timezone.now() - timedelta(hours=2)) == 1
+    forget_what_went_back(monkeypatch)
+    monkeypatch.setattr(stripe_balance, "SETTLES_WITHIN", timedelta(hours=1))
+
+    assert reconcile().discrepancies == 0
 
 
 def test_it_keeps_what_was_explained_explained(paid: MoneyIn, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -72,6 +72,11 @@ def book_dispute(stripe_dispute_id: str, *, amount_micros: int) -> Dispute:
         return apply_dispute(state)
 
 
+def dispute_key(dispute: Dispute) -> str:
+    """The ledger key of what the dispute took."""
+    return _key(dispute, Kind.DISPUTE)
+
+
 def _check_amount(amount_micros: int, *, top_up: TopUp) -> None:
     currency = top_up.wallet.currency
     if not 0 < amount_micros <= top_up.amount_micros:

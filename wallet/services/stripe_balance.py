@@ -10,6 +10,7 @@ from itertools import islice
 
 from wallet.models import Discrepancy, Dispute, Refund, StripeMovement, TopUp, Transfer, Wallet
 from wallet.money import CURRENCIES, format_exact, format_money
+from wallet.services.disputes import dispute_key
 from wallet.services.settlement import top_up_key
 from wallet.stripe_objects import Movement
 
@@ -76,7 +77,8 @@ class Comparison:
                 )
 
     def _refunds_of_nothing(self, period: tuple[datetime, datetime]) -> Iterator[Unmatched]:
-        sent_back = Refund.objects.filter(status="succeeded", created_at__gte=period[0], created_at__lt=period[1])
+        # It may have been pending for long, and its money left just now.
+        sent_back = Refund.objects.filter(status="succeeded", created_at__gte=period[0], updated_at__lt=period[1])
         for refund in sent_back.select_related("wallet", "top_up").iterator(chunk_size=BATCH):
             if not self._has_gone_back(refund.stripe_refund_id):
                 yield _not_gone_back(refund, refund.stripe_refund_id, taken_micros=refund.amount_micros, word="refund")
@@ -84,8 +86,13 @@ class Comparison:
     def _disputes_of_nothing(self, period: tuple[datetime, datetime]) -> Iterator[Unmatched]:
         withdrawn = Dispute.objects.filter(withdrawn_micros__gt=0, created_at__gte=period[0], created_at__lt=period[1])
         for dispute in withdrawn.select_related("wallet", "top_up").iterator(chunk_size=BATCH):
-            if not self._has_gone_back(dispute.stripe_dispute_id):
+            if not self._has_gone_back(dispute.stripe_dispute_id) and self._was_booked_before(dispute):
                 yield _not_gone_back(dispute, dispute.stripe_dispute_id, taken_micros=dispute.withdrawn_micros, word="dispute")
+
+    def _was_booked_before(self, dispute: Dispute) -> bool:
+        # As an inquiry it may have taken nothing for long.
+        booked = Transfer.objects.filter(wallet=dispute.wallet_id, idempotency_key=dispute_key(dispute))
+        return booked.filter(posted_at__lt=self.settled_before).exists()
 
     def _has_gone_back(self, source_id: str) -> bool:
         # An earlier run has seen what is older than the period.
