@@ -35,9 +35,9 @@ def wake_everything_due() -> dict[str, int]:
         "wallet.tasks.check_top_up": _keys(TopUp.objects.filter(next_check_at__lte=Now())),
         "wallet.tasks.check_card_setup": _keys(CardSetup.objects.filter(next_check_at__lte=Now())),
         "wallet.tasks.check_refund": _keys(RefundRequest.objects.filter(next_check_at__lte=Now())),
-        "wallet.tasks.continue_closing": _keys(WalletClosing.objects.filter(next_check_at__lte=Now())),
+        "wallet.tasks.continue_closing": _any_keys(WalletClosing.objects.filter(next_check_at__lte=Now())),
         "wallet.tasks.send_notice": _keys(Notice.objects.filter(next_attempt_at__lte=Now())),
-        "wallet.tasks.reconsider_automatic_payment": _keys(
+        "wallet.tasks.reconsider_automatic_payment": _any_keys(
             AutomaticPayments.objects.filter(next_try_at__lte=Now(), is_active=True, suspended_at=None)
         ),
         "wallet.tasks.announce_standing": _any_keys(stale_standings()),
