@@ -212,7 +212,6 @@ def test_it_offers_bank_debits_in_dollars_only(sandbox: RunningSandbox, client: 
 def test_it_may_lead_back_where_the_session_says_and_nowhere_else(sandbox: RunningSandbox, client: stripe.StripeClient) -> None:
     import urllib.request
 
-    # The address is this sandbox's own, on loopback.
     with urllib.request.urlopen(new_session(client).url or "") as answer:  # noqa: S310 -- the sandbox's own address, on loopback
         policy = answer.headers["Content-Security-Policy"]
 

@@ -1,22 +1,14 @@
 """A closing that was given up and is asked for anew: what the first one gave back was given back."""
 
-import pytest
-
-from stripe_sandbox.testing import RunningSandbox
 from tests.faults.refunds import GivingBack
-from tests.payments import DOLLAR, MoneyIn
+from tests.payments import DOLLAR
 from wallet.models import WalletClosing
 from wallet.services.closing import continue_closing, request_closing
 from wallet.services.second_person import withdraw
 from wallet.tests.builders import paid_top_up
-from wallet.tests.staff import new_form, staff
+from wallet.tests.staff import new_form
 
 Status = WalletClosing.Status
-
-
-@pytest.fixture
-def office(money_in: MoneyIn, sandbox: RunningSandbox) -> GivingBack:
-    return GivingBack(money_in, sandbox, staff("frances"), staff("felix"))
 
 
 def ask(office: GivingBack) -> WalletClosing:

@@ -4,22 +4,21 @@ import pytest
 
 from stripe_sandbox.testing import RunningSandbox
 from tests.faults.refunds import GivingBack
-from tests.payments import DOLLAR, MoneyIn
+from tests.payments import DOLLAR
 from wallet import stripe_gateway
 from wallet.errors import PaymentDisputed
 from wallet.models import Dispute
 from wallet.services.closing import continue_closing, request_closing
 from wallet.services.disputes import book_dispute
 from wallet.stripe_answers import read_dispute
-from wallet.tests.staff import new_form, staff
+from wallet.tests.staff import new_form
 
 
 def test_it_gives_nothing_back_that_the_bank_has_taken_already(
-    money_in: MoneyIn, sandbox: RunningSandbox, monkeypatch: pytest.MonkeyPatch
+    office: GivingBack, sandbox: RunningSandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The book still shows the whole payment as the customer's: refunded or given back by a closing, it would leave twice."""
-    office = GivingBack(money_in, sandbox, staff("frances"), staff("felix"))
-    top_up = office.paid(20)
+    money_in, top_up = office.money_in, office.paid(20)
     monkeypatch.setattr(stripe_gateway, "read_dispute", lambda document: read_dispute({**document, "currency": "eur", "amount": 1840}))
     dispute = sandbox.open_dispute(str(top_up.payment_intent_id))
     sandbox.lose_dispute(dispute["id"])

@@ -16,13 +16,11 @@ Suspension = AutomaticPayments.Suspension
 
 
 @pytest.fixture
-def active(money_in: MoneyIn) -> MoneyIn:
-    """30 dollars, and a good card that was charged once: below 10 charge 25, at most 100 a month."""
-    money_in.give(30)
-    money_in.switch_on(money_in.connect_card())
-    money_in.use(25)
-    money_in.work()
-    return money_in
+def active(active: MoneyIn) -> MoneyIn:
+    """The card was charged once."""
+    active.use(25)
+    active.work()
+    return active
 
 
 def lose_dispute(active: MoneyIn) -> str:

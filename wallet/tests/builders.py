@@ -3,7 +3,6 @@
 from datetime import datetime, timedelta
 from itertools import count
 from typing import Any
-from uuid import uuid4
 
 from django.utils import timezone
 
@@ -153,8 +152,3 @@ def balance_of(wallet: Wallet) -> int:
     """The balance as it stands in the database now."""
     wallet.refresh_from_db()
     return wallet.balance_micros
-
-
-def unknown_id() -> str:
-    """An id that nothing has."""
-    return str(uuid4())
