@@ -3,6 +3,8 @@
 from collections.abc import Callable
 
 import pytest
+from django.db.models import QuerySet
+from django.utils import timezone
 
 from tests.faults.automatic import CHARGE, freeze
 from tests.payments import MoneyIn
@@ -53,3 +55,19 @@ def test_it_charges_no_card_of_a_wallet_that_was_closed_before(money_in: MoneyIn
     close_wallet(money_in.wallet)
 
     assert (charge_top_up(top_up.pk).status, money_in.charges()) == (Status.EXPIRED, 0)
+
+
+def test_it_drops_nothing_that_another_worker_has_just_claimed(money_in: MoneyIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The other one looked before the wallet was closed; were it dropped while it is charged, no closing would wait for its money."""
+    top_up = money_in.ask_for_top_up(money_in.connect_card())
+    close_wallet(money_in.wallet)
+    exists = QuerySet.exists
+
+    def claimed_meanwhile(rows: "QuerySet[TopUp]") -> bool:
+        found = exists(rows)
+        TopUp.objects.filter(pk=top_up.pk).update(status=Status.SENDING, sent_at=timezone.now())
+        return found
+
+    monkeypatch.setattr(QuerySet, "exists", claimed_meanwhile)
+
+    assert charge_top_up(top_up.pk).status == Status.SENDING

@@ -102,8 +102,15 @@ def charge_top_up(top_up_id: UUID | str) -> TopUp:
     if in_time.update(status=TopUp.Status.SENDING, sent_at=Now(), next_check_at=timezone.now() + SEND_CHECK_AFTER):
         send_claimed(top_up_id)
     elif waiting.filter(Q(created_at__lte=Now() - SENT_WITHIN) | Q(wallet__closed_at__isnull=False)).exists():
-        end_top_up(top_up_id, status=TopUp.Status.EXPIRED)
+        _drop_unsent(top_up_id)
     return _with_wallet(top_up_id)
+
+
+@transaction.atomic
+def _drop_unsent(top_up_id: UUID | str) -> None:
+    """Unless whoever looked earlier has claimed it since. Locks: top-up → wallet."""
+    if TopUp.objects.select_for_update().get(pk=top_up_id).status == TopUp.Status.CREATED:
+        end_top_up(top_up_id, status=TopUp.Status.EXPIRED)
 
 
 def send_claimed(top_up_id: UUID | str) -> None:
