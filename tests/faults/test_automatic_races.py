@@ -219,15 +219,14 @@ def test_it_needs_the_switch_s_lock_to_break_off(
 ) -> None:
     """The twin of the one above."""
     settings.AUTOMATIC_CHARGES_PER_HOUR_MAX = 4
-    count = charging_switch._breaker
+    count, all_have_counted = charging_switch._breaker, threading.Barrier(8, timeout=30)
 
-    def slowly() -> str:
+    def together() -> str:
         reason = count()
-        # Long enough for all of them to have counted, on a busy machine too.
-        time.sleep(1)
+        all_have_counted.wait()
         return reason
 
-    monkeypatch.setattr(charging_switch, "_breaker", slowly)
+    monkeypatch.setattr(charging_switch, "_breaker", together)
     charge_in_many_wallets(money_in, wallets=8)
 
     assert money_in.charges() > 4
