@@ -175,7 +175,6 @@ if STRIPE_LIVE and not SERVED_OVER_HTTPS:
     raise ImproperlyConfigured("STRIPE_SECRET_KEY is a live key, so SITE_URL must start with https://.")
 
 # ---------------------------------------------------------------- exports
-STAFF_SECOND_FACTOR = environment.flag("STAFF_SECOND_FACTOR")
 EXPORT_KEPT_DAYS = environment.whole_number("EXPORT_KEPT_DAYS", most=365)
 EXPORTS_AT_ONCE = environment.whole_number("EXPORTS_AT_ONCE", most=100)
 if not EXPORT_KEPT_DAYS or not EXPORTS_AT_ONCE:
@@ -241,6 +240,7 @@ MFA_FORMS = {
 MFA_ADAPTER = "workspaces.sign_in.MFAAdapter"
 MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
 MFA_TOTP_ISSUER = OPERATOR_NAME
+STAFF_SECOND_FACTOR = environment.flag("STAFF_SECOND_FACTOR")
 
 # ---------------------------------------------------------------- mail
 globals().update(environment.mail("EMAIL_URL"))
