@@ -43,6 +43,7 @@ def reload_until(page: Page, shown: Locator) -> None:
 def test_it_adds_tests_and_sends_again(northside: Northside, as_user: SignedInPage, receiver: Receiver) -> None:
     page = as_user(northside.alice, f"/w/{northside.workspace.public_id}/settings/members")
     page.get_by_role("link", name="Webhooks").click()
+    expect(page.get_by_role("link", name="Add endpoint")).to_be_visible()
     at_rest(page)
     page.get_by_role("link", name="Add endpoint").click()
     page.get_by_label("Address").fill("http://127.0.0.1:99999/")
@@ -87,6 +88,7 @@ def test_it_adds_tests_and_sends_again(northside: Northside, as_user: SignedInPa
     expect(page.locator("#signing-secret")).to_have_text(secret)
     page.get_by_role("dialog").get_by_role("link", name="Done").click()
     page.get_by_role("link", name="Make a new one").click()
+    expect(page.get_by_role("button", name="Make a new secret")).to_be_visible()
     at_rest(page)
     page.get_by_role("button", name="Make a new secret").click()
     expect(page.get_by_text("The old secret signs beside it until")).to_be_visible()
