@@ -16,9 +16,14 @@ OPTIONS = {
 # What fades in is half transparent on its way, and its contrast as low as it looks; on a busy machine for longer than it takes.
 STANDS_STILL = """
 async () => {
-    await new Promise((painted) => requestAnimationFrame(painted));
-    const ends = document.getAnimations().filter((one) => one.effect.getComputedTiming().endTime !== Infinity);
-    await Promise.all(ends.map((one) => one.finished.catch(() => {})));
+    for (;;) {
+        await new Promise((painted) => requestAnimationFrame(painted));
+        const runs = document.getAnimations().filter((one) => one.playState === "running");
+        const ends = runs.filter((one) => one.effect.getComputedTiming().endTime !== Infinity);
+        // One that ends may have set off another, further in.
+        if (ends.length === 0) return;
+        await Promise.all(ends.map((one) => one.finished.catch(() => {})));
+    }
 }
 """
 
