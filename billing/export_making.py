@@ -61,8 +61,8 @@ def make_export(export_id: str) -> None:
         return
     try:
         _write(export)
-    except Exception:
-        # The others go on meanwhile. Only whoever is killed leaves the claim behind, until it is too old.
+    except Exception:  # Whatever it is, it is raised again; but the others go on meanwhile.
+        # Only whoever is killed leaves the claim behind, until it is too old.
         _mine(export).update(claim=None)
         raise
     _mine(export).update(claim=None)

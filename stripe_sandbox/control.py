@@ -1,7 +1,6 @@
 """The control endpoint: what a test, or a person at the terminal, can do to the sandbox. Loopback only; nothing of it exists at Stripe."""
 
 import json
-import random
 import time
 from collections.abc import Callable
 from typing import Any
@@ -11,10 +10,16 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from stripe_sandbox import cards, faults, idempotency, outbox
 from stripe_sandbox.errors import InvalidRequest, ResourceMissing, StripeError
 from stripe_sandbox.operations import checkout_sessions, disputes, paying, payment_methods, refunds
-from stripe_sandbox.store import TABLES, Sandbox
+from stripe_sandbox.store import FORGET_ALL, Sandbox
 from stripe_sandbox.transaction import Document, Transaction, begin, public
 
 Wish = dict[str, Any]
+STATE_QUERIES = {
+    "deliveries": "SELECT * FROM delivery ORDER BY seq",
+    "faults": "SELECT * FROM fault ORDER BY seq",
+    "requests": "SELECT * FROM request_log ORDER BY seq",
+    "plans": "SELECT * FROM plan ORDER BY seq",
+}
 STATE_KINDS = {
     "customers": "customer",
     "payment_methods": "payment_method",
@@ -57,8 +62,7 @@ def serve(request: HttpRequest, *, sandbox: Sandbox) -> HttpResponse:
 def state(tx: Transaction) -> Document:
     """Everything that there is, oldest first, for tests that reconcile."""
     whole: Document = {name: [public(document) for document in tx.find(kind)] for name, kind in STATE_KINDS.items()}
-    for name, table in {"deliveries": "delivery", "faults": "fault", "requests": "request_log", "plans": "plan"}.items():
-        query = f"SELECT * FROM {table} ORDER BY seq"  # noqa: S608 -- one of the four names above
+    for name, query in STATE_QUERIES.items():
         whole[name] = [dict(row) for row in tx.connection.execute(query)]
     whole["webhooks_paused"] = bool(tx.connection.execute("SELECT 1 FROM setting WHERE name = 'webhooks_paused'").fetchone())
     return whole
@@ -66,9 +70,9 @@ def state(tx: Transaction) -> Document:
 
 def _reset(tx: Transaction, wish: Wish) -> Document:
     """Forget everything; with a seed, the dice fall the same way each time."""
-    for table in TABLES:
-        tx.connection.execute(f"DELETE FROM {table}")  # noqa: S608 -- the store's own names
-    tx.sandbox.dice = random.Random(wish.get("seed"))  # noqa: S311 -- decides which fault strikes, guards nothing
+    for statement in FORGET_ALL:
+        tx.connection.execute(statement)
+    tx.sandbox.dice.seed(wish.get("seed"))
     return {}
 
 

@@ -7,7 +7,6 @@ It is for one machine and one team, never for the internet.
 import errno
 import ipaddress
 import json
-import random
 import sys
 import threading
 from collections.abc import Callable, Iterable
@@ -130,7 +129,7 @@ def run(addresses: Addresses, *, settings: dict[str, Any]) -> None:
     own_host = "127.0.0.1" if addresses.checkout_host in _EVERYWHERE else addresses.checkout_host
     own_url = f"http://{own_host}:{pages_port}"
     config = Config(checkout_url=addresses.checkout_url.rstrip("/") or own_url, **settings)
-    sandbox = Sandbox(config=config, store=Store(config.state_dir), dice=random.Random())  # noqa: S311 -- decides which fault strikes
+    sandbox = Sandbox(config=config, store=Store(config.state_dir))
 
     # Imported late: it builds Django's application, and the sandbox must exist by then.
     from stripe_sandbox.pages.application import pages_application

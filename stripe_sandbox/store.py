@@ -71,7 +71,15 @@ CREATE TABLE IF NOT EXISTS request_log (
 );
 CREATE TABLE IF NOT EXISTS setting (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 """
-TABLES = ("document", "idempotency_key", "delivery", "plan", "fault", "request_log", "setting")
+FORGET_ALL = (
+    "DELETE FROM document",
+    "DELETE FROM idempotency_key",
+    "DELETE FROM delivery",
+    "DELETE FROM plan",
+    "DELETE FROM fault",
+    "DELETE FROM request_log",
+    "DELETE FROM setting",
+)
 
 
 class Store:

@@ -1,13 +1,11 @@
 """Idempotency keys: one effect per key, whatever happens to the requests that carry it."""
 
 import threading
-import urllib.error
-import urllib.request
 from concurrent.futures import ThreadPoolExecutor
-from http.client import HTTPResponse
 from typing import Any
 
 import pytest
+import requests
 import stripe
 
 from stripe_sandbox.testing import TEST_KEY, RunningSandbox
@@ -18,14 +16,8 @@ AT_ONCE = 20
 
 def _post(sandbox: RunningSandbox, path: str, body: str, *, key: str) -> tuple[int, str, dict[str, str]]:
     headers = {"Authorization": f"Bearer {TEST_KEY}", "Idempotency-Key": key, "Content-Type": "application/x-www-form-urlencoded"}
-    request = urllib.request.Request(f"{sandbox.api_url}{path}", data=body.encode(), headers=headers)  # noqa: S310 -- the sandbox's own address, on loopback
-    try:
-        answer: HTTPResponse = urllib.request.urlopen(request, timeout=20)  # noqa: S310 -- the sandbox's own address, on loopback
-        with answer:
-            return answer.status, answer.read().decode(), dict(answer.headers)
-    except urllib.error.HTTPError as error:
-        with error:
-            return error.code, error.read().decode(), dict(error.headers)
+    answer = requests.post(f"{sandbox.api_url}{path}", data=body.encode(), headers=headers, timeout=20)
+    return answer.status_code, answer.text, dict(answer.headers)
 
 
 def test_it_does_parallel_requests_of_one_key_once(sandbox: RunningSandbox) -> None:
