@@ -78,9 +78,10 @@ def test_it_explains_what_a_run_has_found(ruth: User, stack: RunningStack, as_us
     TopUp.objects.update(resolved_at=timezone.now() - timedelta(hours=2))
     page = as_user(ruth, "/admin/reconciliation/")
     page.get_by_role("button", name="Run now").click()
-    page.get_by_role("link", name="Show what it found").click(timeout=TURNS_WITHIN_MS)
-
-    expect(page.get_by_text("Books do not balance:")).to_be_visible()
+    expect(page.get_by_text("Books do not balance:")).to_be_visible(timeout=TURNS_WITHIN_MS)
+    # A worker may be done before the page is there: then the page lists it at once, and has nothing more to show.
+    if (show := page.get_by_role("link", name="Show what it found")).is_visible():
+        show.click()
     page.get_by_role("link", name="Credit in the ledger without a payment at Stripe").click()
     expect(page.get_by_text("take the credit back by an adjustment")).to_be_visible()
     page.get_by_label("Why is this as it should be?").fill("Paid in cash.")
