@@ -92,13 +92,16 @@ SELECT * FROM judged WHERE fault IS NOT NULL ORDER BY wallet_id, number LIMIT %(
 """  # noqa: S608 -- put together from this module's own constants
 
 DAY_CHAIN = """
-WITH told AS (
-    SELECT
-        day.*,
-        COALESCE(lag(chain_sha256) OVER (ORDER BY day), ''::bytea) AS chain_before,
-        (SELECT string_agg(convert_to(wallet_id || ':' || number || ':', 'UTF8') || seal.chain_sha256, ''::bytea ORDER BY wallet_id, number)
-            FROM wallet_seal AS seal WHERE seal.day = day.day) AS seals_text
-    FROM wallet_dayseal AS day
-)
-SELECT day FROM told WHERE chain_sha256 <> sha256(chain_before || COALESCE(seals_text, ''::bytea)) ORDER BY day LIMIT 1
+SELECT
+    day.day,
+    day.chain_sha256 = sha256(
+        COALESCE((SELECT chain_sha256 FROM wallet_dayseal AS before WHERE before.day < day.day ORDER BY before.day DESC LIMIT 1), ''::bytea)
+        || COALESCE((
+            SELECT string_agg(convert_to(wallet_id || ':' || number || ':', 'UTF8') || seal.chain_sha256, ''::bytea
+                ORDER BY wallet_id, number)
+            FROM wallet_seal AS seal WHERE seal.day = day.day
+        ), ''::bytea)
+    ) AS is_as_sealed
+FROM (SELECT * FROM wallet_dayseal WHERE day > %(after)s ORDER BY day LIMIT %(days)s) AS day
+ORDER BY day.day
 """

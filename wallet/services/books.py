@@ -3,7 +3,7 @@
 Each app with books of its own lists its checks as CHECKS in its services/books.py; `installed_checks` finds them all.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -19,7 +19,7 @@ from django.utils.module_loading import module_has_submodule
 from wallet import act_book_queries, book_queries, seal_queries
 from wallet.models import Account, Wallet
 from wallet.money import format_exact
-from wallet.services.seals import first_broken_day
+from wallet.services.seals import Progress, first_broken_day
 
 BATCH_ROWS = 200_000
 """About how many transfers one snapshot covers: a second or two, in constant memory. A book is never split."""
@@ -254,21 +254,23 @@ class Outcome:
     faults: list[Fault] = field(default_factory=list)
 
 
-Progress = Callable[[int, int], None]
-"""Told about how many rows have been looked at, and how many there are."""
-
-
 def check_books(
-    checks: Sequence[Check], *, only: Wallet | None = None, faults_max: int = 1, progress: Progress = lambda done, total: None
+    checks: Sequence[Check],
+    *,
+    only: Wallet | None = None,
+    faults_max: int = 1,
+    progress: Progress = lambda done, total: None,
+    days_progress: Progress = lambda done, total: None,
 ) -> Outcome:
     """Look for faults, one batch of wallets after the other, until `faults_max` are found.
 
+    `progress` is told of rows, and `days_progress` of day seals, whose chain is looked at last.
     Each batch is seen in one snapshot, so that nothing that is posted meanwhile looks like a fault, and nothing waits.
     Not inside a transaction: it opens its own.
     """
     outcome = Outcome()
-    total, done = _rows_of(only), 0
-    for wallets in [WalletRange.of(only)] if only else _ranges():
+    total, done = rows_of(only), 0
+    for wallets in [WalletRange.of(only)] if only else wallet_ranges():
         with _snapshot():
             for number, check in enumerate(checks, start=1):
                 outcome.faults += find_faults([check], wallets=wallets, limit=faults_max - len(outcome.faults))
@@ -279,7 +281,7 @@ def check_books(
         done += wallets.rows
     outcome.faults += _out_of_balance(outcome)
     if only is None:
-        outcome.faults += _broken_day_chain()
+        outcome.faults += _broken_day_chain(days_progress)
     return outcome
 
 
@@ -318,11 +320,13 @@ def _written(column: str, value: Any, *, wallet: Wallet | None) -> str:
     return format_exact(int(value), currency=wallet.currency) if wallet else f"{value} micros"
 
 
-def _rows_of(only: Wallet | None) -> int:
+def rows_of(only: Wallet | None) -> int:
+    """About how many there are, as the wallets say it: of one, or of all."""
     return only.last_seq if only else Wallet.objects.aggregate(rows=Coalesce(Sum("last_seq"), 0))["rows"]
 
 
-def _ranges() -> Iterator[WalletRange]:
+def wallet_ranges() -> Iterator[WalletRange]:
+    """All wallets, one batch after the other."""
     after = KEY_LEAST
     while after < KEY_MOST:
         wallets = _next_range(after)
@@ -358,9 +362,9 @@ def _count(outcome: Outcome, wallets: WalletRange) -> None:
         outcome.transfers += int(row["transfers"])
 
 
-def _broken_day_chain() -> Iterator[Fault]:
+def _broken_day_chain(progress: Progress) -> Iterator[Fault]:
     """Each day's seal is over its books' seals and the day before."""
-    day = first_broken_day()
+    day = first_broken_day(progress=progress)
     if day is not None:
         yield Fault("day seals", None, None, f"of all books has a seal of {day} that is not what it was when it was made")
 

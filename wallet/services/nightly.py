@@ -54,7 +54,10 @@ def _compare(run: ReconciliationRun, look_back: timedelta, *, now: datetime, tel
     found = [*comparison.unmatched(movements), *comparison.missing(since=run.since)]
     run.movements = comparison.movements
     outcome = check_books(
-        installed_checks(), faults_max=FAULTS_MAX, progress=lambda done, total: tell(f"checking the books: {_share(done, total)}")
+        installed_checks(),
+        faults_max=FAULTS_MAX,
+        progress=lambda done, total: tell(f"checking the books: {_share(done, total)}"),
+        days_progress=lambda done, total: tell(f"checking the seals of all days: {_share(done, total)}"),
     )
     run.transfers = outcome.transfers
     return found + [_as_unmatched(fault) for fault in outcome.faults]

@@ -1,6 +1,6 @@
 """Seals each day's books once the day is over, in UTC. Safe to run at any time, twice, and by two at once."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, time, timedelta
 
@@ -15,11 +15,16 @@ from wallet.models import DaySeal
 logger = structlog.get_logger(__name__)
 
 WALLETS_AT_ONCE = 500
+DAYS_AT_ONCE = 30
+"""Day seals that one statement looks at; between two it is told how far the check is."""
 ROUNDS_MAX = 100_000
 _LOCK_KEY = 7_241_006_118
 """One batch is sealed at a time; the number only has to be ours."""
 SEALED_AFTER = timedelta(minutes=10)
 """How long after its end a day is sealed. What is booked later still falls under the next day's seal, by its seq."""
+
+Progress = Callable[[int, int], None]
+"""Told about how much has been looked at, and how much there is."""
 
 
 def seal_days() -> list[DaySeal]:
@@ -54,14 +59,24 @@ def seal_day(day: date) -> DaySeal:
     return sealed
 
 
-def first_broken_day() -> date | None:
+def first_broken_day(*, progress: Progress = lambda done, total: None) -> date | None:
     """The first day whose seal is not that of its books' seals and of the day before; None where all are."""
+    done, total, after = 0, DaySeal.objects.count(), date.min
+    while days := _days_judged(after):
+        broken = next((day for day, is_as_sealed in days if not is_as_sealed), None)
+        if broken is not None:
+            return broken
+        done, after = done + len(days), days[-1][0]
+        progress(done, total)
+    return None
+
+
+def _days_judged(after: date) -> list[tuple[date, bool]]:
     with transaction.atomic(), connection.cursor() as cursor:
-        # All seals that there ever were: that may take longer than a request may.
+        # All seals of as many days: that may take longer than a request may.
         cursor.execute("SET LOCAL statement_timeout = 0")
-        cursor.execute(seal_queries.DAY_CHAIN)
-        row = cursor.fetchone()
-    return row[0] if row else None
+        cursor.execute(seal_queries.DAY_CHAIN, {"after": after, "days": DAYS_AT_ONCE})
+        return [(day, is_as_sealed) for day, is_as_sealed in cursor.fetchall()]
 
 
 def _seal_round(day: date, *, until: datetime) -> bool:

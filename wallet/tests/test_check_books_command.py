@@ -12,6 +12,7 @@ from django.core.management import CommandError, call_command
 from tests import servers
 from tests.environment import product_environment
 from wallet.models import Wallet
+from wallet.services.seals import seal_days
 from wallet.tests.builders import charge, make_wallet
 from wallet.tests.full_book import make_book_elsewhere, make_full_book
 from wallet_billing.local.product import ROOT
@@ -99,14 +100,17 @@ def test_it_cannot_check_a_workspace_that_there_is_not() -> None:
 
 
 def test_it_shows_progress_only_when_somebody_watches(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("wallet.management.commands.check_books.Meter.PAUSE_SECONDS", 0)
+    monkeypatch.setattr("wallet.management.progress.ProgressLine.PAUSE_SECONDS", 0)
     make_full_book()
+    seal_days()
 
     told()
     assert capsys.readouterr().err == ""
 
     told("--progress")
-    assert "checking the books: 100 %" in capsys.readouterr().err
+    shown = capsys.readouterr().err
+    assert "checking the books: 100 %" in shown
+    assert "checking the seals of all days: 100 %" in shown
 
 
 def run(database_url: str) -> subprocess.CompletedProcess[str]:

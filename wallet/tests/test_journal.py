@@ -82,3 +82,21 @@ def test_it_writes_to_standard_output() -> None:
     call_command("journal", "2026-10-01", "2026-10-01", stdout=out)
 
     assert out.getvalue() == "day,currency,debit,credit,kind,rows,amount\r\n"
+
+
+def test_it_shows_how_far_it_is_beside_what_it_writes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("wallet.management.progress.ProgressLine.PAUSE_SECONDS", 0)
+    monkeypatch.setattr("wallet.services.books.BATCH_WALLETS", 1)
+    for _ in range(2):
+        post(make_wallet().pk, [adjustment(10 * DOLLAR, posted_at=at("2026-10-01T10:00"))])
+    told = {asked: (io.StringIO(), io.StringIO()) for asked in ("", "--progress")}
+
+    for asked, (out, err) in told.items():
+        call_command("journal", "2026-10-01", "2026-10-01", *filter(None, [asked]), stdout=out, stderr=err)
+
+    (plain, silent), (watched, shown) = told.values()
+    assert silent.getvalue() == ""
+    assert "adding up the journal: 50 %" in shown.getvalue()
+    assert "adding up the journal: 100 %" in shown.getvalue()
+    assert plain.getvalue() == watched.getvalue()
+    assert plain.getvalue().splitlines()[1:] == ["2026-10-01,USD,adjustments,wallet,adjustment,2,20.000000"]

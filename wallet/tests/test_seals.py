@@ -154,6 +154,21 @@ def test_it_finds_a_chain_that_was_made_anew(owner_connection: Any, wallet: Wall
     assert first_broken_day() == DAY
 
 
+@pytest.mark.django_db(transaction=True)
+def test_it_looks_at_every_day_in_stretches_of_any_length(owner_connection: Any, wallet: Wallet, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("wallet.services.seals.DAYS_AT_ONCE", 2)
+    days = [DAY + timedelta(days=number) for number in range(5)]
+    for day in days:
+        seal_day(day)
+    told: list[tuple[int, int]] = []
+    assert first_broken_day(progress=lambda done, total: told.append((done, total))) is None
+    assert told == [(2, 5), (4, 5), (5, 5)]
+
+    tamper(owner_connection, "UPDATE wallet_dayseal SET chain_sha256 = sha256('x') WHERE day = '2026-03-10'")
+
+    assert first_broken_day() == days[2]
+
+
 @pytest.mark.parametrize("statement", ["UPDATE wallet_seal SET day = day", "DELETE FROM wallet_dayseal", "TRUNCATE wallet_seal"])
 def test_it_refuses_to_change_a_seal(wallet: Wallet, statement: str) -> None:
     with pytest.raises(DatabaseError), transaction.atomic(), connection.cursor() as cursor:

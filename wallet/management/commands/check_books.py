@@ -1,13 +1,11 @@
 """`manage.py check_books`: proves that the books balance, or names what does not. Changes nothing; safe while all runs."""
 
-import sys
-import time
 from typing import Any
 
 from django.core.management import BaseCommand, CommandError
-from django.core.management.base import OutputWrapper
 from django.db import OperationalError
 
+from wallet.management.progress import ProgressLine
 from wallet.models import Wallet
 from wallet.money import format_exact
 from wallet.services.books import FAULTS_MAX, Outcome, check_books, installed_checks
@@ -29,15 +27,21 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Raises CommandError, with the exit status above, unless the books balance."""
-        meter = Meter(self.stderr, shown=options["progress"] or sys.stderr.isatty())
+        line = ProgressLine(self.stderr, asked_for=options["progress"])
         try:
             only = _wallet(options["wallet"]) if options["wallet"] else None
             faults_max = FAULTS_MAX if options["all"] else 1
-            outcome = check_books(installed_checks(), only=only, faults_max=faults_max, progress=meter.show)
+            outcome = check_books(
+                installed_checks(),
+                only=only,
+                faults_max=faults_max,
+                progress=line.share_of("checking the books", "rows"),
+                days_progress=line.share_of("checking the seals of all days", "days"),
+            )
         except OperationalError as error:
             raise CommandError(f"The books could not be checked: {str(error).strip()}", returncode=NOT_CHECKED) from error
         finally:
-            meter.clear()
+            line.clear()
         if outcome.faults:
             self._tell_faults(outcome, all_of_them=options["all"])
         if options["accounts"]:
@@ -55,35 +59,6 @@ class Command(BaseCommand):
     def _tell_accounts(self, outcome: Outcome) -> None:
         for (currency, account), net_micros in sorted(outcome.accounts.items()):
             self.stdout.write(f"{currency.upper()} {account:<14} {format_exact(net_micros, currency=currency, signed=True):>24}")
-
-
-class Meter:
-    """One line that is written over: percent and rows per second, at most five times a second."""
-
-    PAUSE_SECONDS = 0.2
-
-    def __init__(self, stream: OutputWrapper, *, shown: bool) -> None:
-        self._stream = stream
-        self._shown = shown
-        self._started = self._last = time.monotonic()
-
-    def show(self, done: int, total: int) -> None:
-        """Called as often as is convenient."""
-        now = time.monotonic()
-        if not self._shown or now - self._last < self.PAUSE_SECONDS:
-            return
-        self._last = now
-        rate = done / (now - self._started)
-        self._write(f"\rchecking the books: {min(100, 100 * done // max(total, 1))} %, {rate:,.0f} rows/s ")
-
-    def clear(self) -> None:
-        """Leaves the line empty for what comes."""
-        if self._shown:
-            self._write("\r\x1b[K")
-
-    def _write(self, text: str) -> None:
-        self._stream.write(text, style_func=str, ending="")
-        self._stream.flush()
 
 
 def _wallet(public_id: str) -> Wallet:

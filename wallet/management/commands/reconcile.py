@@ -1,6 +1,5 @@
 """`manage.py reconcile`: Stripe, the ledger and the cached balances agree, or what does not is listed. Corrects only what Stripe proves."""
 
-import sys
 from datetime import timedelta
 from typing import Any
 
@@ -8,6 +7,7 @@ from django.core.management import BaseCommand, CommandError
 from django.db import OperationalError
 
 from wallet.errors import GatewayError
+from wallet.management.progress import ProgressLine
 from wallet.models import Discrepancy
 from wallet.services.nightly import reconcile
 
@@ -29,22 +29,18 @@ class Command(BaseCommand):
         """Raises CommandError, with the exit status above, unless all agrees."""
         if not 1 <= options["days"] <= DAYS_MAX:
             raise CommandError(f"--days takes 1 to {DAYS_MAX}.", returncode=NOT_COMPARED)
-        self._shown = options["progress"] or sys.stderr.isatty()
+        line = ProgressLine(self.stderr, asked_for=options["progress"])
         try:
-            run = reconcile(timedelta(days=options["days"]), tell=self._tell)
+            run = reconcile(timedelta(days=options["days"]), tell=line.tell)
         except GatewayError as error:
             raise CommandError(f"Stripe gave no answer, so nothing was compared: {error}", returncode=NOT_COMPARED) from error
         except OperationalError as error:
             raise CommandError(f"The books could not be compared: {str(error).strip()}", returncode=NOT_COMPARED) from error
-        self._tell("")
+        finally:
+            line.clear()
         for discrepancy in Discrepancy.objects.filter(closed_at=None).select_related("wallet__workspace").order_by("first_seen_at"):
             where = f" ({discrepancy.wallet.workspace.public_id})" if discrepancy.wallet else ""
             self.stdout.write(f"{discrepancy.get_kind_display()}{where}: {discrepancy.words}\n  {discrepancy.what_to_do}")
         if run.discrepancies:
             raise CommandError(f"The books do not match: {run.discrepancies} to look at.", returncode=DIFFERS)
         self.stdout.write(f"books match Stripe: {run.movements} movements since {run.since:%Y-%m-%d}, {run.transfers} transfers")
-
-    def _tell(self, words: str) -> None:
-        if self._shown:
-            self.stderr.write(f"\r\x1b[K{words}", style_func=str, ending="")
-            self.stderr.flush()
