@@ -92,9 +92,9 @@ def _understand(request: HttpRequest, *, sandbox: Sandbox, caller: Caller) -> Ca
     if caller.idempotency_key and len(caller.idempotency_key) > idempotency.KEY_LENGTH_MAX:
         raise InvalidRequest(f"Idempotency keys must be at most {idempotency.KEY_LENGTH_MAX} characters.")
     operation, ids = found
-    if operation.method == "GET":
+    if operation.method != "POST":
         caller = replace(caller, idempotency_key=None)
-    encoded = request.META.get("QUERY_STRING", "") if operation.method == "GET" else request.body.decode(errors="replace")
+    encoded = request.body.decode(errors="replace") if operation.method == "POST" else request.META.get("QUERY_STRING", "")
     with sandbox.store.transaction() as connection:
         struck = faults.take(connection, name=operation.name, kinds=faults.REQUEST_KINDS, dice=sandbox.dice)
     return Call(sandbox=sandbox, operation=operation, ids=ids, encoded=encoded, caller=caller, struck=struck, received_at=received_at)

@@ -2,7 +2,7 @@
 
 StripeError
 ├── InvalidRequest        400, a parameter or a state that does not allow it
-│   ├── ResourceMissing   404
+│   ├── ResourceMissing   404, or 400 where a parameter names it
 │   ├── UnknownAddress    404
 │   └── AuthenticationFailed 401
 ├── CardDeclined          402, and what the attempt left behind (a failed charge, events) is kept
@@ -48,12 +48,18 @@ class InvalidRequest(StripeError):
 
 
 class ResourceMissing(InvalidRequest):
-    """No object of that id."""
+    """No object of that id, in the request's address."""
 
     status = 404
 
     def __init__(self, kind: str, *, object_id: str, param: str) -> None:
         super().__init__(f"No such {kind}: '{object_id}'", code="resource_missing", param=param)
+
+
+class NamedMissing(ResourceMissing):
+    """No object of the id that a parameter names."""
+
+    status = 400
 
 
 class UnknownAddress(InvalidRequest):

@@ -43,6 +43,7 @@ def _crud(kind: str, *, path: str, key: str) -> dict[str, tuple[str, str, str]]:
         "list": (f"{kind}.list", "GET", path),
         "retrieve": (f"{kind}.retrieve", "GET", f"{path}/{{{key}}}"),
         "update": (f"{kind}.update", "POST", f"{path}/{{{key}}}"),
+        "delete": (f"{kind}.delete", "DELETE", f"{path}/{{{key}}}"),
     }
 
 
@@ -72,6 +73,7 @@ OPERATIONS: tuple[Operation, ...] = (
     _operation(_customer["retrieve"], customers.retrieve),
     _operation(_customer["update"], customers.update, customers.UPDATE),
     _operation(_customer["list"], customers.list_, customers.LIST),
+    _operation(_customer["delete"], customers.delete, {}),
     _operation(
         ("customers.payment_methods.list", "GET", "/v1/customers/{customer}/payment_methods"),
         payment_methods.list_of_customer,

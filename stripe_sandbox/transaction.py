@@ -15,7 +15,7 @@ from typing import Any
 
 from stripe_sandbox import API_VERSION, outbox
 from stripe_sandbox.config import Config
-from stripe_sandbox.errors import ResourceMissing
+from stripe_sandbox.errors import NamedMissing, ResourceMissing
 from stripe_sandbox.store import Sandbox
 
 # One object of Stripe's as JSON. Names that begin with "_" are the sandbox's own and never leave it.
@@ -61,16 +61,24 @@ class Transaction:
         return json.loads(row["body"]) if row else None
 
     def fetch(self, kind: str, *, object_id: str, param: str = "id") -> Document:
-        """The object of that kind and id. Raises ResourceMissing."""
+        """The object of that kind and id; one that was deleted is none. Raises ResourceMissing."""
         document = self.get(object_id)
-        if document is None or document["object"] != kind:
+        if document is None or document["object"] != kind or "deleted" in document:
             raise ResourceMissing(kind, object_id=object_id, param=param)
         return document
+
+    def fetch_named(self, kind: str, wish: Mapping[str, Any]) -> Document:
+        """The object that the parameter of its kind's name names. Raises NamedMissing."""
+        try:
+            return self.fetch(kind, object_id=wish[kind])
+        except ResourceMissing:
+            raise NamedMissing(kind, object_id=wish[kind], param=kind) from None
 
     def save(self, document: Document) -> Document:
         self.connection.execute(
             "INSERT INTO document (id, kind, created, body) VALUES (?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET body = excluded.body",
-            (document["id"], document["object"], document["created"], json.dumps(document)),
+            # What is left of a deleted object tells no time; its row keeps its own.
+            (document["id"], document["object"], document.get("created", self.now), json.dumps(document)),
         )
         return document
 

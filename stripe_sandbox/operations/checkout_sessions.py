@@ -105,7 +105,7 @@ def create(tx: Transaction, wish: dict[str, Any]) -> Document:
 def _check(tx: Transaction, wish: dict[str, Any]) -> None:
     """What may not stand together, and what must."""
     if "customer" in wish:
-        tx.fetch("customer", object_id=wish["customer"], param="customer")
+        tx.fetch_named("customer", wish)
         for name in ("customer_email", "customer_creation"):
             if name in wish:
                 raise InvalidRequest(f"You may only specify one of these parameters: customer, {name}.", param=name)

@@ -82,11 +82,26 @@ def keep_email(tx: Transaction, customer: str | None, *, email: str) -> None:
 
 
 def retrieve(tx: Transaction, wish: dict[str, Any], *, customer: str) -> Document:
-    return public(tx.fetch("customer", object_id=customer, param="id"))
+    document = tx.get(customer)
+    return public(document if document and is_deleted(document) else tx.fetch("customer", object_id=customer, param="id"))
 
 
 def list_(tx: Transaction, wish: dict[str, Any]) -> Document:
-    return listing.page(tx, "customer", url="/v1/customers", params=wish, equals={"email": wish.get("email")})
+    equals = {"email": wish.get("email")}
+    return listing.page(tx, "customer", url="/v1/customers", params=wish, equals=equals, keep=lambda document: not is_deleted(document))
+
+
+def delete(tx: Transaction, wish: dict[str, Any], *, customer: str) -> Document:
+    """For good: its payment methods are of no use any more, and of itself no more than its id is told from here on."""
+    document = tx.fetch("customer", object_id=customer, param="id")
+    for method in tx.find("payment_method", customer=customer):
+        payment_methods.detach(tx, {}, payment_method=method["id"])
+    tx.emit("customer.deleted", about=tx.fetch("customer", object_id=customer))
+    return tx.save({"id": document["id"], "object": "customer", "deleted": True})
+
+
+def is_deleted(document: Document) -> bool:
+    return "deleted" in document
 
 
 def _set_default(tx: Transaction, customer: Document, wish: dict[str, Any]) -> None:

@@ -107,7 +107,7 @@ def new(tx: Transaction, wish: dict[str, Any]) -> Document:
         "_return_url": wish.get("return_url"),
     }
     if "customer" in wish:
-        tx.fetch("customer", object_id=wish["customer"], param="customer")
+        tx.fetch_named("customer", wish)
     if "payment_method" in wish:
         _use(tx, intent, object_id=wish["payment_method"])
     tx.save(intent)
@@ -201,7 +201,7 @@ def update(tx: Transaction, wish: dict[str, Any], *, intent: str) -> Document:
     document.update({name: wish[name] for name in ("amount", "currency") if name in wish})
     check_chargeable(document["amount"], currency=document["currency"], param="amount")
     if "customer" in wish:
-        tx.fetch("customer", object_id=wish["customer"], param="customer")
+        tx.fetch_named("customer", wish)
     if "payment_method" in wish:
         _use(tx, document, object_id=wish["payment_method"])
     return public(tx.save(document))

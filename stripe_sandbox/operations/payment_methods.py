@@ -152,7 +152,7 @@ def update(tx: Transaction, wish: dict[str, Any], *, payment_method: str) -> Doc
 
 
 def attach(tx: Transaction, wish: dict[str, Any], *, payment_method: str) -> Document:
-    customer = tx.fetch("customer", object_id=wish["customer"], param="customer")
+    customer = tx.fetch_named("customer", wish)
     document = named_or_saved(tx, payment_method)
     return public(attach_to(tx, document, customer=customer["id"]))
 
@@ -208,7 +208,7 @@ def list_(tx: Transaction, wish: dict[str, Any]) -> Document:
     if "customer" not in wish:
         # Stripe gives the methods of one customer, or none at all.
         return listing.whole([], url="/v1/payment_methods")
-    tx.fetch("customer", object_id=wish["customer"], param="customer")
+    tx.fetch_named("customer", wish)
     return _page(tx, wish, customer=wish["customer"], url="/v1/payment_methods")
 
 

@@ -69,7 +69,7 @@ def new(tx: Transaction, wish: dict[str, Any]) -> Document:
         "_return_url": wish.get("return_url"),
     }
     if "customer" in wish:
-        tx.fetch("customer", object_id=wish["customer"], param="customer")
+        tx.fetch_named("customer", wish)
     tx.save(intent)
     tx.emit("setup_intent.created", about=intent)
     return intent

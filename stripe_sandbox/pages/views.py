@@ -11,7 +11,7 @@ from django.utils.crypto import constant_time_compare
 from django.views.decorators.http import require_GET, require_http_methods
 
 from stripe_sandbox import cards, currencies
-from stripe_sandbox.operations import checkout_sessions, paying, payment_methods
+from stripe_sandbox.operations import checkout_sessions, customers, paying, payment_methods
 from stripe_sandbox.pages.application import SANDBOX
 from stripe_sandbox.pages.forms import COUNTRIES, PaymentForm
 from stripe_sandbox.pages.headers import RETURN_ADDRESSES
@@ -44,6 +44,8 @@ def checkout(request: HttpRequest, session_id: str) -> HttpResponse:
 
 
 def _submit(request: HttpRequest, tx: Transaction, session: Document, *, form: PaymentForm) -> HttpResponse:
+    if session["customer"] and customers.is_deleted(tx.get(session["customer"]) or {}):
+        return _form_page(request, tx, session, form=form, message="Something went wrong. You were not charged.", status=402)
     data = form.cleaned_data
     billing = {"email": data["email"], "name": data["billingName"].strip(), "address": form.address}
     if form.pays_by_bank:

@@ -1,5 +1,6 @@
 """The rules that hold for every operation: keys, versions, parameters, expansion, paging, states."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -174,6 +175,66 @@ def test_it_refuses_a_card_that_was_detached(client: stripe.StripeClient, custom
     assert settings.default_payment_method is None
     with pytest.raises(stripe.InvalidRequestError, match="may not be used again"):
         charge_off_session(client, customer=customer.id, method=card.id)
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda v1, customer: v1.payment_intents.create({"amount": 2000, "currency": "usd", "customer": customer}),
+        lambda v1, customer: v1.setup_intents.create({"customer": customer}),
+        lambda v1, customer: v1.payment_methods.attach("pm_card_visa", {"customer": customer}),
+        lambda v1, customer: v1.checkout.sessions.create(
+            {"mode": "setup", "currency": "usd", "customer": customer, "success_url": "https://example.com"}
+        ),
+    ],
+    ids=["payment", "setup", "card", "session"],
+)
+def test_it_takes_no_deleted_customer(client: stripe.StripeClient, customer: stripe.Customer, use: Callable[[Any, str], object]) -> None:
+    client.v1.customers.delete(customer.id)
+
+    with pytest.raises(stripe.InvalidRequestError, match=f"No such customer: '{customer.id}'") as caught:
+        use(client.v1, customer.id)
+
+    assert (caught.value.http_status, caught.value.code, caught.value.param) == (400, "resource_missing", "customer")
+
+
+def test_it_forgets_a_deleted_customer_but_for_its_id(
+    sandbox: RunningSandbox, client: stripe.StripeClient, customer: stripe.Customer
+) -> None:
+    card = client.v1.payment_methods.attach("pm_card_visa", {"customer": customer.id})
+    paid = charge_off_session(client, customer=customer.id, method=card.id)
+
+    answer = client.v1.customers.delete(customer.id)
+
+    assert (
+        answer.to_dict()
+        == client.v1.customers.retrieve(customer.id).to_dict()
+        == {
+            "id": customer.id,
+            "object": "customer",
+            "deleted": True,
+        }
+    )
+    assert client.v1.customers.list().data == []
+    assert client.v1.payment_methods.retrieve(card.id).customer is None
+    assert client.v1.payment_intents.retrieve(paid.id).customer == customer.id
+    (event,) = [event for event in sandbox.state()["events"] if event["type"] == "customer.deleted"]
+    assert event["data"]["object"]["id"] == customer.id
+    for act in (client.v1.customers.delete, client.v1.customers.update):
+        with pytest.raises(stripe.InvalidRequestError) as caught:
+            act(customer.id)
+        assert (caught.value.http_status, caught.value.code) == (404, "resource_missing")
+
+
+def test_it_lets_nobody_pay_for_a_deleted_customer(sandbox: RunningSandbox, client: stripe.StripeClient, customer: stripe.Customer) -> None:
+    session = new_session(client, customer=customer.id)
+    client.v1.customers.delete(customer.id)
+
+    page = sandbox.pay_checkout(session.url or "")
+
+    assert (page.status, page.error) == (402, "Something went wrong. You were not charged.")
+    assert sandbox.state()["payment_intents"] == []
+    assert client.v1.checkout.sessions.expire(session.id).status == "expired"
 
 
 def test_it_ends_a_payment_once(client: stripe.StripeClient, customer: stripe.Customer) -> None:

@@ -110,6 +110,8 @@ def _drive_customers_and_cards(client: stripe.StripeClient) -> None:
     v1.payment_methods.retrieve(card.id)
     v1.payment_methods.update(card.id, {"card": {"exp_month": 1, "exp_year": 2040}, "metadata": {"label": "main"}})
     v1.payment_methods.detach(spare.id)
+    v1.customers.delete(customer.id)
+    v1.customers.retrieve(customer.id)
 
 
 def _drive_checkout(client: stripe.StripeClient, sandbox: RunningSandbox) -> None:
