@@ -295,11 +295,13 @@ class GatewayRejected(GatewayError):
 
     `key_was_used` where an earlier request under the same idempotency key asked for something else: what became of that
     one is not known, so this is no proof that nothing was done. `param` is what Stripe objects to, where it says so.
+    `is_missing` where Stripe has no such object.
     """
 
     code = "gateway_rejected"
 
-    def __init__(self, message: str, *, key_was_used: bool = False, param: str = "") -> None:
+    def __init__(self, message: str, *, key_was_used: bool = False, param: str = "", is_missing: bool = False) -> None:
         super().__init__(message)
         self.key_was_used = key_was_used
         self.param = param
+        self.is_missing = is_missing

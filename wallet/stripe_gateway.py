@@ -383,7 +383,12 @@ def _in_our_words(error: stripe.StripeError) -> GatewayError:
         return GatewayUnavailable(str(error))
     if isinstance(error, _REJECTIONS):
         param = error.param if isinstance(error, stripe.InvalidRequestError) else None
-        return GatewayRejected(str(error), key_was_used=isinstance(error, stripe.IdempotencyError), param=param or "")
+        return GatewayRejected(
+            str(error),
+            key_was_used=isinstance(error, stripe.IdempotencyError),
+            param=param or "",
+            is_missing=error.code == "resource_missing",
+        )
     # Time-outs, resets and 5xx. Under version 1 of the API a saved 500 is replayed for the same key.
     return OutcomeUnknown(str(error), replayed=(error.headers or {}).get("Idempotent-Replayed") == "true")
 

@@ -94,6 +94,7 @@ NEXT_STEPS = {
     Discrepancy.Kind.AMOUNT: "Compare the payment at Stripe with the top-up; correct the wallet by an adjustment, and explain it here.",
     Discrepancy.Kind.NOT_TAKEN: "Run the reconciliation again. If it stays, see whether the refund or dispute is in another currency.",
     Discrepancy.Kind.NO_PAYMENT: "Look for the payment at Stripe. If it is not there, take the credit back by an adjustment.",
-    Discrepancy.Kind.NOT_GONE_BACK: "Look for it at Stripe. If it is not there, put the money back into the wallet by an adjustment.",
+    Discrepancy.Kind.NOT_GONE_BACK: "Look for it at Stripe. If it is not there, put the money back into the wallet by an adjustment, "
+    "and explain it here: nobody is told of it again then.",
     Discrepancy.Kind.BOOKS: "Stop charging (manage.py charging pause), keep a copy of the database, and find out who wrote to it.",
 }

@@ -17,7 +17,7 @@ from wallet.errors import GatewayError
 from wallet.models import Discrepancy, ReconciliationRun
 from wallet.services.books import FAULTS_MAX, Fault, check_books, installed_checks
 from wallet.services.reconciliation import LOOK_BACK_FAR, Tell, reconcile_since, told
-from wallet.services.stripe_balance import Comparison, Unmatched
+from wallet.services.stripe_balance import Comparison, Unmatched, known_no_more
 from workspaces.models import User
 from workspaces.services.audit import record
 
@@ -47,11 +47,12 @@ def reconcile(
 def _compare(run: ReconciliationRun, look_back: timedelta, *, now: datetime, tell: Tell) -> list[Unmatched]:
     """Everything that does not match, and on the run how much was looked at."""
     tell("asking Stripe for payments, refunds and disputes")
-    run.payments = reconcile_since(look_back, tell=tell).payments
+    in_step = reconcile_since(look_back, tell=tell)
+    run.payments = in_step.payments
     tell("comparing Stripe's balance with the ledger")
     comparison = Comparison(now=now)
     movements = told(stripe_gateway.movements_since(run.since), "comparing Stripe's balance with the ledger", tell)
-    found = [*comparison.unmatched(movements), *comparison.missing(since=run.since)]
+    compared = [*comparison.unmatched(movements), *comparison.missing(since=run.since)]
     run.movements = comparison.movements
     outcome = check_books(
         installed_checks(),
@@ -60,7 +61,11 @@ def _compare(run: ReconciliationRun, look_back: timedelta, *, now: datetime, tel
         days_progress=lambda done, total: tell(f"checking the seals of all days: {_share(done, total)}"),
     )
     run.transfers = outcome.transfers
-    return found + [_as_unmatched(fault) for fault in outcome.faults]
+    gone = [known_no_more(row) for row in in_step.gone]
+    # Stripe was asked for these by their id, which says more than that its balance lacks them: each is listed once, in those words.
+    listed = {(unmatched.kind, unmatched.reference) for unmatched in gone}
+    others = [unmatched for unmatched in compared if (unmatched.kind, unmatched.reference) not in listed]
+    return [*gone, *others, *(_as_unmatched(fault) for fault in outcome.faults)]
 
 
 def run_requested(run_id: int) -> None:

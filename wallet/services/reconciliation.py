@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TypeVar
 
@@ -12,7 +12,7 @@ from django.utils import timezone
 from wallet import stripe_gateway
 from wallet.alerts import alert
 from wallet.errors import GatewayRejected, IdempotencyConflict, PaymentMismatch, UnknownPayment
-from wallet.models import Dispute, Refund, TopUp
+from wallet.models import Discrepancy, Dispute, Refund, TopUp
 from wallet.services.disputes import apply_dispute
 from wallet.services.refunds import apply_refund
 from wallet.services.settlement import adopt_payment, settle_payment
@@ -40,6 +40,7 @@ class Found:
     """What one run brought into step; `unmatched` is money of ours without a wallet, `refused` what did not fit its row.
 
     `too_young`: payments whose row may be just about to be committed elsewhere. Whose row is gone for good, a later run adopts.
+    `gone`: refunds and disputes that have no end yet, and that Stripe knows no more.
     """
 
     payments: int = 0
@@ -49,6 +50,7 @@ class Found:
     unmatched: int = 0
     refused: int = 0
     too_young: int = 0
+    gone: list[Refund | Dispute] = field(default_factory=list)
 
 
 def reconcile_since(look_back: timedelta = LOOK_BACK, *, tell: Tell = lambda words: None) -> Found:
@@ -67,7 +69,7 @@ def reconcile_since(look_back: timedelta = LOOK_BACK, *, tell: Tell = lambda wor
         with _refusal_noted(dispute.id, found):
             _reconcile_dispute(dispute, found)
     _follow_up(found)
-    logger.info("reconciled", **vars(found))
+    logger.info("reconciled", **{**vars(found), "gone": len(found.gone)})
     return found
 
 
@@ -95,14 +97,31 @@ def _refusal_noted(object_id: str, found: Found) -> Iterator[None]:
 def _follow_up(found: Found) -> None:
     """Refunds and disputes whose end is not known yet, however old: Stripe's lists show them by when they were made."""
     # In random order, so that no one is left out for ever where there are more than one run asks after.
-    refunds = Refund.objects.filter(status__in=_OPEN_REFUNDS).order_by("?")
-    for refund_id in refunds.values_list("stripe_refund_id", flat=True)[:FOLLOW_UP_MAX]:
-        with _refusal_noted(refund_id, found):
-            apply_refund(stripe_gateway.retrieve_refund(refund_id))
-    disputes = Dispute.objects.filter(closed_at=None).order_by("?")
-    for dispute_id in disputes.values_list("stripe_dispute_id", flat=True)[:FOLLOW_UP_MAX]:
-        with _refusal_noted(dispute_id, found):
-            apply_dispute(stripe_gateway.retrieve_dispute(dispute_id))
+    refunds = Refund.objects.filter(status__in=_OPEN_REFUNDS).select_related("wallet", "top_up").order_by("?")
+    for refund in refunds[:FOLLOW_UP_MAX]:
+        with _refusal_noted(refund.stripe_refund_id, found), _gone_noted(refund, refund.stripe_refund_id, found):
+            apply_refund(stripe_gateway.retrieve_refund(refund.stripe_refund_id))
+    disputes = Dispute.objects.filter(closed_at=None).select_related("wallet", "top_up").order_by("?")
+    for dispute in disputes[:FOLLOW_UP_MAX]:
+        with _refusal_noted(dispute.stripe_dispute_id, found), _gone_noted(dispute, dispute.stripe_dispute_id, found):
+            apply_dispute(stripe_gateway.retrieve_dispute(dispute.stripe_dispute_id))
+
+
+@contextmanager
+def _gone_noted(row: Refund | Dispute, stripe_id: str, found: Found) -> Iterator[None]:
+    """What Stripe knows no more is kept for the list of discrepancies. Once a person has explained it there, nobody is told again.
+
+    It is asked after all the same: Stripe may have it again, as after a key of another account was taken out.
+    """
+    try:
+        yield
+    except GatewayRejected as error:
+        if not error.is_missing:
+            raise
+        found.gone.append(row)
+        listed = Discrepancy.objects.filter(kind=Discrepancy.Kind.NOT_GONE_BACK, reference=stripe_id)
+        if not listed.filter(explained_by__isnull=False).exists():
+            raise
 
 
 def _reconcile_payment(payment: Payment, found: Found) -> None:

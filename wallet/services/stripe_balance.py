@@ -81,13 +81,13 @@ class Comparison:
         sent_back = Refund.objects.filter(status="succeeded", created_at__gte=period[0], updated_at__lt=period[1])
         for refund in sent_back.select_related("wallet", "top_up").iterator(chunk_size=BATCH):
             if not self._has_gone_back(refund.stripe_refund_id):
-                yield _not_gone_back(refund, refund.stripe_refund_id, taken_micros=refund.amount_micros, word="refund")
+                yield _not_gone_back(refund, "which Stripe's balance does not have.")
 
     def _disputes_of_nothing(self, period: tuple[datetime, datetime]) -> Iterator[Unmatched]:
         withdrawn = Dispute.objects.filter(withdrawn_micros__gt=0, created_at__gte=period[0], created_at__lt=period[1])
         for dispute in withdrawn.select_related("wallet", "top_up").iterator(chunk_size=BATCH):
             if not self._has_gone_back(dispute.stripe_dispute_id) and self._was_booked_before(dispute):
-                yield _not_gone_back(dispute, dispute.stripe_dispute_id, taken_micros=dispute.withdrawn_micros, word="dispute")
+                yield _not_gone_back(dispute, "which Stripe's balance does not have.")
 
     def _was_booked_before(self, dispute: Dispute) -> bool:
         # As an inquiry it may have taken nothing for long.
@@ -190,13 +190,22 @@ def _kept(movement: Movement, known: _Known) -> StripeMovement:
     )
 
 
-def _not_gone_back(row: Refund | Dispute, stripe_id: str, *, taken_micros: int, word: str) -> Unmatched:
+def known_no_more(row: Refund | Dispute) -> Unmatched:
+    """A refund or a dispute that has no end yet, and that Stripe does not find by its id."""
+    return _not_gone_back(row, "which has no end yet and is not at Stripe any more.")
+
+
+def _not_gone_back(row: Refund | Dispute, what_is_wrong: str) -> Unmatched:
     currency = row.wallet.currency
+    if isinstance(row, Refund):
+        word, stripe_id, taken_micros = "refund", row.stripe_refund_id, row.amount_micros
+    else:
+        word, stripe_id, taken_micros = "dispute", row.stripe_dispute_id, row.withdrawn_micros
     return Unmatched(
         kind=Kind.NOT_GONE_BACK,
         reference=stripe_id,
         words=f"{_money(taken_micros, currency)} was taken from the wallet for the {word} {stripe_id} of {row.top_up.receipt_number}, "
-        "which Stripe's balance does not have.",
+        f"{what_is_wrong}",
         happened_at=row.created_at,
         wallet_id=row.wallet_id,
         amount_micros=taken_micros,
