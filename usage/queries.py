@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from django.db.models import Sum
 
-from usage.models import Budget, BudgetMonth, HoldTerms, Meter, UsageDay
+from usage.models import Budget, BudgetMonth, Event, HoldTerms, Meter, UsageDay
 from wallet.models import Wallet
 from wallet.queries import database_time
 from workspaces.queries import key_prefixes_of
@@ -39,6 +39,12 @@ def holds_out_of_reach(workspace_id: int, hold_ids: Collection[UUID]) -> set[UUI
     placed_by = dict(terms.values_list("hold_id", "api_key"))
     own = key_prefixes_of(workspace_id, set(placed_by.values()))
     return {hold_id for hold_id, prefix in placed_by.items() if prefix not in own}
+
+
+def charged_under_holds(wallet: Wallet, hold_ids: Collection[UUID]) -> dict[UUID, int]:
+    """What the uses of each of these holds cost, in micros, whenever they were reported; a hold without a use is left out."""
+    events = Event.objects.filter(wallet=wallet, hold_id__in=hold_ids).order_by().values("hold_id").annotate(sum=Sum("amount_micros"))
+    return {event["hold_id"]: int(event["sum"]) for event in events if event["hold_id"] is not None}
 
 
 def month_of(moment: datetime, *, zone: ZoneInfo) -> date:

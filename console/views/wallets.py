@@ -7,6 +7,7 @@ from django.utils import timezone
 
 from billing.automatic_state import automatic_of
 from billing.status import status_bar_for
+from console.holds import ended_holds
 from console.navigation import address_of
 from console.rendering import console_page
 from console.timeline import GROUPS, cost_words, timeline_page
@@ -67,15 +68,22 @@ def show_holds(request: HttpRequest) -> HttpResponse:
 
 
 def show_wallet_holds(request: HttpRequest, wallet_id: int) -> HttpResponse:
-    """What of one wallet is set aside now. Holds that ended are told by their charge."""
+    """What of one wallet is set aside now, and below it what was: `before` goes on with the holds that ended."""
     return _holds_page(request, _found(wallet_id))
 
 
 def _holds_page(request: HttpRequest, wallet: Wallet | None) -> HttpResponse:
     holds = Hold.objects.filter(status=Hold.Status.OPEN).select_related("wallet__workspace").order_by("expires_at")
     holds = holds.filter(wallet=wallet) if wallet else holds
-    title = f"Open holds of {wallet.workspace.name}" if wallet else "Open holds"
-    return console_page(request, "holds.html", {"holds": holds[:HOLDS_SHOWN], "shown": HOLDS_SHOWN, "wallet": wallet}, title=title)
+    before = request.GET.get("before", "")
+    context = {
+        "holds": holds[:HOLDS_SHOWN],
+        "shown": HOLDS_SHOWN,
+        "wallet": wallet,
+        "ended": ended_holds(wallet, before=before) if wallet else None,
+        "is_first": not before,
+    }
+    return console_page(request, "holds.html", context, title=f"Holds of {wallet.workspace.name}" if wallet else "Open holds")
 
 
 def show_transfers(request: HttpRequest, wallet_id: int) -> HttpResponse:

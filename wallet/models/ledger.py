@@ -150,6 +150,7 @@ class Hold(models.Model):
         indexes = [
             models.Index("expires_at", condition=Q(status="open"), name="hold_open_by_expiry"),
             models.Index("wallet", condition=Q(status="open"), name="hold_open_by_wallet"),
+            models.Index("wallet", "resolved_at", condition=Q(resolved_at__isnull=False), name="hold_ended_by_wallet"),
         ]
 
     def __str__(self) -> str:
