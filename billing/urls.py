@@ -52,6 +52,7 @@ of_one_workspace = [
     path("settings/webhooks/<int:endpoint_id>/switch", webhooks.switch_endpoint, name="switch_webhook_endpoint"),
     path("settings/webhooks/<int:endpoint_id>/remove", webhooks.remove_endpoint, name="remove_webhook_endpoint"),
     path("settings/webhooks/<int:endpoint_id>/test", webhooks.send_test, name="test_webhook_endpoint"),
+    path("settings/webhooks/<int:endpoint_id>/resend", webhooks.resend_failed, name="resend_failed_webhooks"),
     path("settings/webhooks/<int:endpoint_id>/secret", webhooks.reveal_secret, name="reveal_webhook_secret"),
     path("settings/webhooks/<int:endpoint_id>/secret/new", webhooks.rotate_secret, name="rotate_webhook_secret"),
     path("settings/webhooks/<int:endpoint_id>/deliveries/<int:delivery_id>", webhooks.delivery, name="webhook_delivery"),

@@ -10,7 +10,7 @@ from workspaces.forms import LineField
 
 DESCRIPTION_CHARACTERS_MAX = 100
 EVENT_MEANINGS = {
-    EventType.LOW_BALANCE: "Less is available than the level you chose.",
+    EventType.LOW_BALANCE: "Less is available than the level that was chosen.",
     EventType.DEPLETED: "Outbound calls, messages and AI tasks stop; inbound calls go on for the grace time.",
     EventType.PAUSED: "The grace time is over: inbound calls stop too.",
     EventType.RESTORED: "Money came in, and everything goes on.",

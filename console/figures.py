@@ -29,6 +29,7 @@ from wallet.models import (
     RefundRequest,
     TopUp,
     WalletClosing,
+    WebhookEndpoint,
     WebhookEvent,
 )
 
@@ -110,6 +111,12 @@ def unclear_top_ups() -> Oldest:
 def webhooks_waiting() -> Oldest:
     """Webhooks that were not taken yet, those that are tried again later included."""
     return _oldest(Delivery.objects.filter(next_attempt_at__isnull=False), by="next_attempt_at", of="created_at")
+
+
+def platform_endpoints_given_up() -> int:
+    """Those that were switched off because they took nothing: of these nobody is told by e-mail."""
+    off = WebhookEndpoint.objects.filter(workspace=None, removed_at=None, disabled_at__isnull=False)
+    return off.exclude(disabled_reason=WebhookEndpoint.DisabledReason.SWITCHED_OFF).count()
 
 
 def open_holds() -> Oldest:

@@ -18,7 +18,8 @@ class Place:
     current: bool
 
 
-_WALLETS, _APPROVALS = "admin:wallet_wallet_changelist", "console:proposals"
+_WALLETS, _APPROVALS, _WEBHOOKS = "admin:wallet_wallet_changelist", "console:proposals", "admin:console_webhook_endpoints"
+_OF_FINANCE = (_APPROVALS, _WEBHOOKS)
 # Those of acts stand with their app and are shown as soon as it brings them.
 _PLACES = (
     ("Start", "admin:index", "gear"),
@@ -29,6 +30,7 @@ _PLACES = (
     ("What if", "admin:console_what_if", "flask"),
     ("Exports", "admin:console_exports", "download"),
     ("Reconciliation", "admin:console_reconciliation", "shield"),
+    ("Webhook endpoints", _WEBHOOKS, "arrow-up-right"),
     ("Operations", "admin:console_operations", "clock"),
     ("Audit log", "admin:workspaces_auditentry_changelist", "users"),
 )
@@ -99,7 +101,8 @@ def tables() -> list[tuple[str, list[Table]]]:
 
 def places(request: HttpRequest) -> list[Place]:
     """The links, with the one that the page belongs to."""
-    open_to_them = [place for place in _PLACES if place[1] != _APPROVALS or may_act(request.user, roles=[StaffRole.FINANCE])]
+    is_finance = may_act(request.user, roles=[StaffRole.FINANCE])
+    open_to_them = [place for place in _PLACES if is_finance or place[1] not in _OF_FINANCE]
     found = [(label, address, icon) for label, name, icon in open_to_them if (address := address_of(name))]
     here = max((address for _, address, _ in found if request.path.startswith(address)), key=len, default="")
     start = address_of("admin:index")

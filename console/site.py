@@ -48,7 +48,7 @@ class ConsoleSite(AdminSite):
         from console.navigation import tables
         from console.views.operations import attention
 
-        return super().index(request, {"title": "", "attention": attention(), "tables": tables(), **(extra_context or {})})
+        return super().index(request, {"title": "", "attention": attention(request.user), "tables": tables(), **(extra_context or {})})
 
     def app_index(self, request: HttpRequest, app_label: str, extra_context: dict[str, Any] | None = None) -> Any:
         """Tables stand together by what they are about, not by app: there is one list of them."""

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.urls import URLPattern, path
 
-from console.views import exports, kept, operations, prices, reconciliation, wallets, what_if
+from console.views import exports, kept, operations, prices, reconciliation, wallets, webhooks, what_if
 from workspaces.staff import EVERY_ROLE, StaffRole, staff_required
 
 if TYPE_CHECKING:
@@ -45,6 +45,19 @@ def console_urls(site: "ConsoleSite") -> list[URLPattern]:
         page("exports/journal", exports.prepare_journal, "export_journal", FINANCE),
         page("exports/<uuid:export_id>.csv", exports.export_file, "export_file", *exports.READERS),
         page("what-if/", what_if.show_what_if, "what_if"),
+        page("webhooks/", webhooks.show_endpoints, "webhook_endpoints", FINANCE),
+        page("webhooks/new", webhooks.new_endpoint, "new_webhook_endpoint", FINANCE),
+        page("webhooks/<int:endpoint_id>/", webhooks.show_endpoint, "webhook_endpoint", FINANCE),
+        page("webhooks/<int:endpoint_id>/edit", webhooks.edit_endpoint, "edit_webhook_endpoint", FINANCE),
+        page("webhooks/<int:endpoint_id>/switch", webhooks.switch_endpoint, "switch_webhook_endpoint", FINANCE),
+        page("webhooks/<int:endpoint_id>/remove", webhooks.remove_endpoint, "remove_webhook_endpoint", FINANCE),
+        page("webhooks/<int:endpoint_id>/test", webhooks.send_test, "test_webhook_endpoint", FINANCE),
+        page("webhooks/<int:endpoint_id>/resend", webhooks.resend_failed, "resend_failed_webhooks", FINANCE),
+        page("webhooks/<int:endpoint_id>/secret", webhooks.reveal_secret, "reveal_webhook_secret", FINANCE),
+        page("webhooks/<int:endpoint_id>/secret/new", webhooks.rotate_secret, "rotate_webhook_secret", FINANCE),
+        page("webhooks/<int:endpoint_id>/deliveries/<int:delivery_id>/", webhooks.show_delivery, "webhook_delivery", FINANCE),
+        page("webhooks/<int:endpoint_id>/deliveries/<int:delivery_id>/row", webhooks.show_delivery_row, "webhook_delivery_row", FINANCE),
+        page("webhooks/<int:endpoint_id>/deliveries/<int:delivery_id>/resend", webhooks.resend, "resend_webhook", FINANCE),
         page("operations/", operations.show_operations, "operations"),
         page("operations/charging", operations.switch_charging, "charging", FINANCE),
     ]

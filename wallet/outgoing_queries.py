@@ -51,7 +51,7 @@ def deliveries_of(
     endpoint: WebhookEndpoint, *, state: State | None = None, event: EventType | None = None, before: int | None = None
 ) -> LogPage:
     """One page of the endpoint's log."""
-    rows = Delivery.objects.filter(endpoint=endpoint).select_related("event", "endpoint").order_by("-pk")
+    rows = Delivery.objects.filter(endpoint=endpoint).select_related("event__wallet__workspace", "endpoint").order_by("-pk")
     if event is not None:
         rows = rows.filter(event__type=event)
     if state is not None:

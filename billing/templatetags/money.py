@@ -1,6 +1,6 @@
 """How templates write amounts and times. No template formats either by itself; no amount is changed here, only written."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 from django import template
@@ -21,6 +21,8 @@ MOMENT_FORMATS = {
     "month": "%B %Y",
 }
 """What `{% moment %}` can write; each in the workspace's zone."""
+SAYS_ITS_ZONE = ("full", "time")
+"""Of these, where it is not the workspace's."""
 
 
 @register.simple_tag
@@ -52,6 +54,12 @@ def money_figure(amount_micros: int, currency: str) -> SafeString:
 
 @register.simple_tag(takes_context=True)
 def moment(context: Context, when: datetime, style: str = "full", *, zone: ZoneInfo | None = None) -> SafeString:
-    """`<time>` in the workspace's zone, whatever zone the server is in; `zone` where the page has no workspace of its own."""
-    here = timezone.localtime(when, zone or context["request"].workspace.zone)
-    return format_html('<time datetime="{}">{}</time>', here.isoformat(timespec="seconds"), here.strftime(MOMENT_FORMATS[style]))
+    """`<time>` in the workspace's zone, whatever zone the server is in; `zone` where the page has no workspace of its own.
+
+    Where nothing names one, as in the operator's console, it is UTC, and says so.
+    """
+    workspace = getattr(context["request"], "workspace", None)
+    known = zone or (workspace.zone if workspace else None)
+    here = timezone.localtime(when, known or UTC)
+    words = here.strftime(MOMENT_FORMATS[style] + (" %Z" if known is None and style in SAYS_ITS_ZONE else ""))
+    return format_html('<time datetime="{}">{}</time>', here.isoformat(timespec="seconds"), words)

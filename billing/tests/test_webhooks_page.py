@@ -337,7 +337,13 @@ def test_it_asks_the_database_as_often_for_many_messages(
 
 EVERY_ADDRESS = ["", "/new", "/{endpoint}", "/{endpoint}/edit", "/{endpoint}/remove", "/{endpoint}/secret/new"]
 EVERY_ADDRESS += ["/{endpoint}/deliveries/{delivery}", "/{endpoint}/deliveries/{delivery}/row"]
-EVERY_FORM = ["/{endpoint}/switch", "/{endpoint}/test", "/{endpoint}/secret", "/{endpoint}/deliveries/{delivery}/resend"]
+EVERY_FORM = [
+    "/{endpoint}/switch",
+    "/{endpoint}/test",
+    "/{endpoint}/resend",
+    "/{endpoint}/secret",
+    "/{endpoint}/deliveries/{delivery}/resend",
+]
 EVERY_FORM += ["/new", "/{endpoint}/edit", "/{endpoint}/remove", "/{endpoint}/secret/new"]
 
 

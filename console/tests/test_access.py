@@ -33,6 +33,19 @@ ACTS = {
     "console_export_rows": {StaffRole.SUPPORT, StaffRole.FINANCE},
     "console_export_journal": {StaffRole.FINANCE},
     "console_export_file": {StaffRole.SUPPORT, StaffRole.FINANCE},
+    "console_webhook_endpoints": {StaffRole.FINANCE},
+    "console_webhook_endpoint": {StaffRole.FINANCE},
+    "console_new_webhook_endpoint": {StaffRole.FINANCE},
+    "console_edit_webhook_endpoint": {StaffRole.FINANCE},
+    "console_switch_webhook_endpoint": {StaffRole.FINANCE},
+    "console_remove_webhook_endpoint": {StaffRole.FINANCE},
+    "console_test_webhook_endpoint": {StaffRole.FINANCE},
+    "console_resend_failed_webhooks": {StaffRole.FINANCE},
+    "console_reveal_webhook_secret": {StaffRole.FINANCE},
+    "console_rotate_webhook_secret": {StaffRole.FINANCE},
+    "console_webhook_delivery": {StaffRole.FINANCE},
+    "console_webhook_delivery_row": {StaffRole.FINANCE},
+    "console_resend_webhook": {StaffRole.FINANCE},
 }
 """Whatever else there is may be read by every role."""
 PATTERNS = {str(pattern.name): pattern for pattern in console_urls(cast(ConsoleSite, admin.site))}

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from django.contrib import messages
+from django.contrib.auth.models import AnonymousUser
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils import timezone
@@ -14,7 +15,9 @@ from console.forms import ReasonForm
 from console.navigation import address_of
 from console.rendering import console_page
 from wallet.services.charging_switch import charging_switch, set_charging
+from workspaces.models import User
 from workspaces.responses import is_htmx
+from workspaces.staff import StaffRole, may_act
 
 SEAL_LATE_AFTER = timedelta(days=1, hours=3)
 """Yesterday is sealed within the hours after midnight, UTC."""
@@ -29,8 +32,8 @@ class Concern:
     href: str
 
 
-def attention() -> list[Concern]:
-    """The concerns, the gravest first; none where all is well."""
+def attention(reader: User | AnonymousUser) -> list[Concern]:
+    """The concerns that the reader may look into, the gravest first; none where all is well."""
     found, now = [], timezone.now()
     operations, reconciliation = address_of("admin:console_operations"), address_of("admin:console_reconciliation")
     beat, run = figures.last_beat("sweep"), figures.newest_run()
@@ -58,6 +61,9 @@ def attention() -> list[Concern]:
                 "warn", f"{count} of Stripe’s events given up.", address_of("admin:wallet_webhookevent_changelist") + "?status__exact=dead"
             )
         )
+    if (count := figures.platform_endpoints_given_up()) and may_act(reader, roles=[StaffRole.FINANCE]):
+        words = f"{count} of the platform’s webhook endpoints {'was' if count == 1 else 'were'} switched off: nothing was taken."
+        found.append(Concern("warn", words, address_of("admin:console_webhook_endpoints")))
     return sorted(found, key=lambda concern: concern.tone != "danger")
 
 

@@ -24,6 +24,7 @@ from wallet.outgoing_post import post
 from wallet.outgoing_targets import addresses_of, read_target
 from wallet.services.outgoing import iso_8601
 from wallet.services.webhook_endpoints import secrets_of, switch_off
+from workspaces.services import audit
 from workspaces.wake import wake
 
 RETRY_AFTER_SECONDS = (5, 30, 120, 600, 1800, 3600, 2 * 3600, 4 * 3600, 8 * 3600, 8 * 3600)
@@ -84,8 +85,10 @@ def send_again(delivery: Delivery) -> None:
     """Begin a new round for a message, whatever became of it: its id stays. Raises: EndpointDisabled."""
     if not delivery.endpoint.is_active:
         raise EndpointDisabled
-    Delivery.objects.filter(pk=delivery.pk).update(attempts=0, next_attempt_at=Now())
-    wake("wallet.tasks.deliver_webhook", delivery.pk)
+    with transaction.atomic():
+        Delivery.objects.filter(pk=delivery.pk).update(attempts=0, next_attempt_at=Now())
+        _record_sent_again(delivery.endpoint, message=delivery.event_id)
+        wake("wallet.tasks.deliver_webhook", delivery.pk)
 
 
 def send_failed_again(endpoint: WebhookEndpoint) -> int:
@@ -97,8 +100,16 @@ def send_failed_again(endpoint: WebhookEndpoint) -> int:
         raise EndpointDisabled
     failed = Delivery.objects.filter(endpoint=endpoint, next_attempt_at=None).exclude(delivered_at__isnull=False, last_error="")
     ids = list(failed.order_by("pk").values_list("pk", flat=True)[:SENT_AGAIN_AT_ONCE])
-    # The sweep hands them out: a receiver that was away must not be run over when it is back.
-    return Delivery.objects.filter(pk__in=ids).update(attempts=0, next_attempt_at=Now())
+    with transaction.atomic():
+        # The sweep hands them out: a receiver that was away must not be run over when it is back.
+        count = Delivery.objects.filter(pk__in=ids).update(attempts=0, next_attempt_at=Now())
+        if count:
+            _record_sent_again(endpoint, messages=count)
+    return count
+
+
+def _record_sent_again(endpoint: WebhookEndpoint, **what: object) -> None:
+    audit.record("webhook_endpoint.sent_again", workspace=endpoint.workspace_id, target=endpoint.url, after=what)
 
 
 def message_of(event: OutgoingEvent) -> str:

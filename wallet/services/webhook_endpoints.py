@@ -38,9 +38,9 @@ class NewEndpoint:
 def add_endpoint(
     workspace: Workspace | None, *, url: str, description: str, event_types: Sequence[EventType], created_by: User | None
 ) -> NewEndpoint:
-    """An endpoint of one workspace, or with None the platform's own, which hears of all: for who runs commands alone to make.
+    """An endpoint of one workspace, or with None the platform's own, which hears of all: for the operator's people alone to make.
 
-    No event types are all of them. Not inside a transaction: looks the name up.
+    No event types are all of them; one that is named twice counts once. Not inside a transaction: looks the name up.
     Locks: workspace. Raises: TargetRefused, TooManyEndpoints.
     """
     check_url(url)
@@ -55,7 +55,7 @@ def add_endpoint(
             workspace=workspace,
             url=url,
             description=description,
-            event_types=sorted(event_types),
+            event_types=sorted(set(event_types)),
             secret_sealed=seal(secret),
             created_by=created_by,
         )
@@ -69,7 +69,7 @@ def change_endpoint(endpoint: WebhookEndpoint, *, url: str, description: str, ev
         check_url(url)
         endpoint.quiet_until = None
     before = _described(endpoint)
-    endpoint.url, endpoint.description, endpoint.event_types = url, description, sorted(event_types)
+    endpoint.url, endpoint.description, endpoint.event_types = url, description, sorted(set(event_types))
     with transaction.atomic():
         endpoint.save(update_fields=["url", "description", "event_types", "quiet_until"])
         _record("changed", endpoint, before=before, after=_described(endpoint))
@@ -123,7 +123,9 @@ def send_test(endpoint: WebhookEndpoint) -> Delivery:
     if not endpoint.is_active:
         raise EndpointDisabled
     with transaction.atomic():
-        return announce_test(endpoint)
+        delivery = announce_test(endpoint)
+        _record("tested", endpoint, after={"message": delivery.event_id})
+    return delivery
 
 
 def switch_off(endpoint: WebhookEndpoint, *, reason: WebhookEndpoint.DisabledReason = Reason.SWITCHED_OFF) -> bool:
