@@ -90,8 +90,16 @@ class Query:
 
     def address(self, **changes: object) -> str:
         """The query string of this search with something changed; the place in the list is kept only when it is given."""
-        values = {"show": self.show.slug, "from": self.first_day, "until": self.last_day, "q": self.text} | changes
-        return urlencode({name: value for name, value in values.items() if value})
+        return urlencode({name: value for name, value in (self._filters | changes).items() if value})
+
+    @property
+    def shown(self) -> dict[str, str]:
+        """What has to be asked for to see the same list again, the place where it begins included."""
+        return {name: str(value) for name, value in (self._filters | {"before": self.before_seq}).items() if value}
+
+    @property
+    def _filters(self) -> dict[str, object]:
+        return {"show": self.show.slug, "from": self.first_day, "until": self.last_day, "q": self.text}
 
     @property
     def is_narrowed(self) -> bool:

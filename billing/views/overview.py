@@ -43,7 +43,8 @@ def refresh(request: WorkspaceRequest) -> HttpResponse:
     if standing["version"] == request.GET.get("seen"):
         return HttpResponse(status=204)
     template = "billing/_refresh_bar.html" if "bar" in request.GET else "billing/_refresh.html"
-    return render(request, template, _page(request, wallet, request.GET) | {"oob": True})
+    # The first transfer brings the history's filters; from then on they stand, with what a person has begun to type into them.
+    return render(request, template, _page(request, wallet, request.GET) | {"oob": True, "has_filters": "filters" in request.GET})
 
 
 def _page(request: WorkspaceRequest, wallet: Wallet, asked: QueryDict) -> dict[str, Any]:

@@ -90,13 +90,24 @@
     (document.getElementById(opener.id) || document.getElementById("main")).focus();
   });
 
-  /* ---- rows that were open stay open when the history brings itself up to date */
-  let opened = [];
+  /* ---- when the page brings itself up to date, what was open stays open and what was chosen meanwhile stays chosen */
+  let entered = null;
   document.addEventListener("htmx:oobBeforeSwap", (event) => {
-    if (event.detail.target.id === "history") opened = Array.from(event.detail.target.querySelectorAll("details[id][open]"), (row) => row.id);
+    const { target, fragment } = event.detail;
+    if (target.dataset.shows !== fragment.firstElementChild.dataset.shows) event.detail.shouldSwap = false;
+    entered = target.contains(document.activeElement) && document.activeElement;
+    target.querySelectorAll("details[id][open]").forEach((open) => {
+      const fresh = fragment.getElementById(open.id), explained = open.querySelector(".explained");
+      if (!fresh) return;
+      fresh.open = true;
+      if (explained) fresh.querySelector(".explained").replaceWith(explained);
+    });
   });
   document.addEventListener("htmx:oobAfterSwap", () => {
-    opened.forEach((id) => { const row = document.getElementById(id); if (row) row.open = true; });
+    if (!entered || !entered.matches("details[id] > summary, .explained *")) return;
+    const summary = document.querySelector(`#${entered.closest("details[id]").id} > summary`);
+    if (entered.isConnected) entered.focus();
+    else if (summary) summary.focus();
   });
 
   prepare(document);
