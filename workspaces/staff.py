@@ -13,7 +13,10 @@ from workspaces.models import User
 
 
 class StaffRole(StrEnum):
-    """support reads · finance adjusts and refunds · pricing sets rates. Each of them reads everything but prices' drafts."""
+    """support reads · finance adjusts and refunds · pricing sets rates.
+
+    Each of them reads everything but prices' drafts, and the platform's webhook endpoints, which are for finance alone.
+    """
 
     SUPPORT = "support"
     FINANCE = "finance"

@@ -15,10 +15,12 @@ from usage.cloud_events import made_here
 from usage.models import Event, KeptEvent, Rate, RateCard
 from usage.services.ingestion import Reporter, take_events
 from usage.services.price_sheets import sheet_lines
-from wallet.models import Discrepancy, TopUp
+from wallet.models import Delivery, Discrepancy, TopUp
 from wallet.services.adjustments import request_adjustment
 from wallet.services.cards import save_card
 from wallet.tests.builders import card_details
+from wallet.tests.hooks import endpoint_of, tell
+from wallet.tests.receiver import running_receiver
 from wallet.tests.staff import new_form, staff
 from workspaces.models import User
 from workspaces.staff import StaffRole
@@ -91,6 +93,34 @@ def test_it_explains_what_a_run_has_found(ruth: User, stack: RunningStack, as_us
     assert Discrepancy.objects.get().explanation == "Paid in cash."
 
 
+def test_it_tells_the_platforms_own_systems(ruth: User, as_user: SignedInPage) -> None:
+    """From the address to the answer: the row in the log turns by itself."""
+    with running_receiver() as receiver:
+        page = as_user(ruth, "/admin/webhooks/")
+        page.get_by_role("link", name="Add endpoint").click()
+        page.get_by_label("Address").fill(receiver.url)
+        page.get_by_role("button", name="Add endpoint").click()
+        secret = page.locator("#signing-secret").inner_text()
+        page.get_by_role("link", name="Go to the endpoint").click()
+        page.get_by_role("button", name="Send a test").click()
+
+        expect(page.locator("#log").get_by_text("Answered 200")).to_be_visible(timeout=TURNS_WITHIN_MS)
+        page.locator("#log").get_by_role("link", name="Test").click()
+        page.get_by_text("The answer").click()
+        expect(page.get_by_text("thanks", exact=True)).to_be_visible()
+        assert receiver.received[0].verified(secret)["type"] == "test.ping"
+
+
+def _failed_message(northside: Northside) -> str:
+    """The address of a message to the platform that was not taken, with its attempt."""
+    endpoint = endpoint_of(None, "https://hooks.platform.example/" + "a" * 60, failing_since=timezone.now()).endpoint
+    tell(northside.wallet)
+    delivery = Delivery.objects.get(endpoint=endpoint)
+    Delivery.objects.update(next_attempt_at=None, last_error="It answered 500.", last_status=500)
+    delivery.log.create(started_at=timezone.now(), duration_ms=80, status=500, error="It answered 500.", answer="<h1>Oops</h1>")
+    return f"webhooks/{endpoint.pk}/deliveries/{delivery.pk}/"
+
+
 def test_it_has_no_faults(ruth: User, northside: Northside, as_user: SignedInPage) -> None:
     wallet, found = northside.wallet, {}
     save_card(wallet.pk, card_details(), connected_by=northside.alice)
@@ -104,7 +134,7 @@ def test_it_has_no_faults(ruth: User, northside: Northside, as_user: SignedInPag
         request_id=new_form(),
         by=staff("frances"),
     )
-    acts = f"/admin/wallets/{northside.workspace.public_id}"
+    acts, message = f"/admin/wallets/{northside.workspace.public_id}", _failed_message(northside)
     pages = (
         "",
         "wallet/wallet/?q=4242",
@@ -117,6 +147,9 @@ def test_it_has_no_faults(ruth: User, northside: Northside, as_user: SignedInPag
         "reconciliation/",
         f"reconciliation/discrepancies/{lost.pk}/",
         "operations/",
+        "webhooks/new",
+        message,
+        f"{message.partition('deliveries')[0]}?state=failed",
         "workspaces/user/",
         "usage/ratecard/add/",
     )
