@@ -58,7 +58,7 @@ def moment(context: Context, when: datetime, style: str = "full", *, zone: ZoneI
 
     Where nothing names one, as in the operator's console, it is UTC, and says so.
     """
-    workspace = getattr(context["request"], "workspace", None)
+    workspace = getattr(context.get("request"), "workspace", None)
     known = zone or (workspace.zone if workspace else None)
     here = timezone.localtime(when, known or UTC)
     words = here.strftime(MOMENT_FORMATS[style] + (" %Z" if known is None and style in SAYS_ITS_ZONE else ""))
