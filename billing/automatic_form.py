@@ -6,7 +6,8 @@ from typing import Any
 from django import forms
 from django.core.exceptions import ValidationError
 
-from billing.automatic_state import Said, obstacle_to
+from billing.automatic_mode import Said
+from billing.automatic_state import obstacle_to
 from billing.automatic_words import consent_sentence
 from billing.forms import plain_amount
 from billing.proposals import propose_terms

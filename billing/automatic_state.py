@@ -2,62 +2,22 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from enum import StrEnum
 from hashlib import sha256
 
 from django.urls import reverse
 from django.utils import timezone
 
+from billing.automatic_mode import LATEST, PILLS, Mode, Said, cap_reached, confirm_title, mode_of, obstacle_of, shown_payments
 from billing.automatic_words import cap_words, failure_title, failure_words, suspension_words
-from wallet.automatic_rule import Cap, Charged, size_charge
+from wallet.automatic_rule import Cap, Charged
 from wallet.errors import LinkUnusable
-from wallet.models import OPEN_STATUSES, AutomaticPayments, Card, ChargingSwitch, Dispute, Origin, TopUp, Wallet
+from wallet.models import OPEN_STATUSES, AutomaticPayments, Card, ChargingSwitch, Dispute, TopUp, Wallet
 from wallet.money import format_money
 from wallet.services.automatic_charges import cap_opens_at, chargeable_card, charged_so_far
 from wallet.services.payment_links import payment_link_token
 
-LATEST = 5
-"""Automatic payments that the panel lists."""
 LONG_AFTER = timedelta(seconds=12)
 """A charge that lasts longer is told to."""
-
-
-class Mode(StrEnum):
-    """What there is to say of it; one at a time, the most pressing."""
-
-    OFF = "off"
-    ACTIVE = "active"
-    CHARGING = "charging"
-    IN_REVIEW = "in_review"
-    SUSPENDED = "suspended"
-    TO_CONFIRM = "to_confirm"
-    ON_HOLD = "on_hold"
-    DECLINED = "declined"
-    CAPPED = "capped"
-
-
-PILLS = {
-    Mode.OFF: ("Not Active", "off"),
-    Mode.ACTIVE: ("Active", "on"),
-    Mode.CHARGING: ("Active", "on"),
-    Mode.IN_REVIEW: ("Being checked", "warn"),
-    Mode.SUSPENDED: ("Suspended", "warn"),
-    Mode.TO_CONFIRM: ("Waiting for you", "warn"),
-    Mode.ON_HOLD: ("On hold", "warn"),
-    Mode.DECLINED: ("Declined", "warn"),
-    Mode.CAPPED: ("Paused", "warn"),
-}
-
-
-@dataclass(frozen=True)
-class Said:
-    """A title, a text, and where there is one the moment at which it is over; `before_until` and `after_until` stand around it."""
-
-    title: str
-    text: str = ""
-    until: datetime | None = None
-    before_until: str = ""
-    after_until: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,49 +115,49 @@ def automatic_of(wallet: Wallet, *, cards: list[Card], now: datetime | None = No
 
 
 def _latest(wallet: Wallet) -> tuple[TopUp, ...]:
-    automatic = TopUp.objects.filter(wallet=wallet, origin=Origin.AUTOMATIC).select_related("card")
-    return tuple(automatic.exclude(status__in=(TopUp.Status.CANCELED, TopUp.Status.EXPIRED)).order_by("-created_at")[:LATEST])
+    return tuple(shown_payments().filter(wallet=wallet).select_related("card")[:LATEST])
 
 
 def _mode(
     wallet: Wallet, rule: AutomaticPayments, *, charged: Charged, latest: tuple[TopUp, ...], now: datetime
 ) -> tuple[Mode, Said | None]:
-    """In the order in which the services look: what is under way, what waits for the owner, what waits for others."""
+    """With what is said of it."""
     charge = next((top_up for top_up in latest if top_up.status in OPEN_STATUSES), None)
     failed = next((top_up for top_up in latest if top_up.status == TopUp.Status.FAILED), None)
-    obstacle = obstacle_to(wallet)
-    if charge is not None and not (obstacle and charge.status == TopUp.Status.CREATED):
-        return _charging(charge, currency=wallet.currency, now=now)
-    if rule.suspended_at is not None:
-        return Mode.SUSPENDED, Said(*suspension_words(rule.suspension, failed=failed))
-    if rule.confirmation_link is not None:
-        return Mode.TO_CONFIRM, _to_confirm(rule, failed, currency=wallet.currency)
-    if obstacle is not None:
-        return Mode.ON_HOLD, obstacle
-    if rule.failures and failed is not None:
-        return Mode.DECLINED, _declined(failed, until=rule.next_try_at if rule.next_try_at and rule.next_try_at > now else None)
-    return _capped(wallet, rule, charged=charged, now=now) or (Mode.ACTIVE, None)
+    obstacle, cap = obstacle_to(wallet), cap_reached(rule, charged=charged, currency=wallet.currency)
+    mode = mode_of(rule, latest=[top_up.status for top_up in latest], is_blocked=obstacle is not None, cap=cap)
+    said = obstacle if mode is Mode.ON_HOLD else None
+    if mode in (Mode.CHARGING, Mode.IN_REVIEW) and charge is not None:
+        said = _charging(charge, currency=wallet.currency, now=now)
+    elif mode is Mode.SUSPENDED:
+        said = Said(*suspension_words(rule.suspension, failed=failed))
+    elif mode is Mode.TO_CONFIRM:
+        said = _to_confirm(rule, failed, currency=wallet.currency)
+    elif mode is Mode.DECLINED and failed is not None:
+        said = _declined(failed, until=rule.next_try_at if rule.next_try_at and rule.next_try_at > now else None)
+    elif mode is Mode.CAPPED and cap is not None:
+        said = _capped(wallet, rule, cap, now=now)
+    return mode, said
 
 
 _LONG = "It takes longer than usual. No need to pay: this page turns by itself."
 _IN_REVIEW = "Its outcome is not clear, and a person looks at it. Nothing more is charged until then."
 
 
-def _charging(charge: TopUp, *, currency: str, now: datetime) -> tuple[Mode, Said]:
+def _charging(charge: TopUp, *, currency: str, now: datetime) -> Said:
     amount = format_money(charge.amount_micros, currency=currency)
     if charge.status == TopUp.Status.MANUAL_REVIEW:
-        return Mode.IN_REVIEW, Said(f"The last payment of {amount} is being checked", _IN_REVIEW)
+        return Said(f"The last payment of {amount} is being checked", _IN_REVIEW)
     to = f" to {charge.card.label}" if charge.card else ""
-    return Mode.CHARGING, Said(f"Charging {amount}{to}…", _LONG if charge.created_at < now - LONG_AFTER else "")
+    return Said(f"Charging {amount}{to}…", _LONG if charge.created_at < now - LONG_AFTER else "")
 
 
 def _to_confirm(rule: AutomaticPayments, failed: TopUp | None, *, currency: str) -> Said:
     link = rule.confirmation_link
     assert link is not None, "Only a rule that waits for its owner gets here."
-    assert link.amount_micros is not None, "Links to confirm are links to pay."
     card = f" of {failed.card.label}" if failed and failed.card else ""
     return Said(
-        f"Your bank asks you to confirm {format_money(link.amount_micros, currency=currency)}",
+        confirm_title(rule, currency=currency),
         f"The bank{card} wants to see that it is really you.",
         until=link.expires_at,
         before_until="Inbound calls go on meanwhile. Confirm by",
@@ -207,15 +167,11 @@ def _to_confirm(rule: AutomaticPayments, failed: TopUp | None, *, currency: str)
 
 def obstacle_to(wallet: Wallet) -> Said | None:
     """What keeps every card of the wallet from being charged automatically, and is not the owner's to mend here."""
-    if wallet.frozen_at is not None:
-        return Said("The wallet is frozen", "Nothing is charged and nothing new starts. Write to us to have it opened again.")
-    if ChargingSwitch.objects.filter(paused_at__isnull=False).exists():
-        return Said(
-            "Automatic payments are on hold", "We have paused them for everybody for a while. Until they go on, add balance yourself."
-        )
-    if Dispute.objects.filter(wallet=wallet, closed_at=None).exists():
-        return Said("A payment is disputed", "Its payer asked the bank for the money back. Nothing is charged before that is settled.")
-    return None
+    return obstacle_of(
+        wallet,
+        is_paused=ChargingSwitch.objects.filter(paused_at__isnull=False).exists(),
+        is_disputed=Dispute.objects.filter(wallet=wallet, closed_at=None).exists(),
+    )
 
 
 def _declined(failed: TopUp, *, until: datetime | None) -> Said:
@@ -224,15 +180,10 @@ def _declined(failed: TopUp, *, until: datetime | None) -> Said:
     return Said(failure_title(failed), failure_words(failed), until=until, before_until="It is tried again on", after_until=".")
 
 
-def _capped(wallet: Wallet, rule: AutomaticPayments, *, charged: Charged, now: datetime) -> tuple[Mode, Said] | None:
-    """Whether the caps would forbid even the smallest charge that the rule could ask for."""
-    barely_below = rule.threshold_micros - 1
-    size = size_charge(rule.terms, expected_micros=barely_below, charged=charged, currency=wallet.currency)
-    if not isinstance(size, Cap):
-        return None
-    title, text = cap_words(size, terms=rule.terms, currency=wallet.currency)
-    opens = cap_opens_at(size, zone=wallet.workspace.zone, now=now)
-    return Mode.CAPPED, Said(title, text, until=opens, before_until="Nothing more is charged before", after_until=".")
+def _capped(wallet: Wallet, rule: AutomaticPayments, cap: Cap, *, now: datetime) -> Said:
+    title, text = cap_words(cap, terms=rule.terms, currency=wallet.currency)
+    opens = cap_opens_at(cap, zone=wallet.workspace.zone, now=now)
+    return Said(title, text, until=opens, before_until="Nothing more is charged before", after_until=".")
 
 
 def _confirm_path(rule: AutomaticPayments) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from billing.automatic_state import PILLS
+from billing.automatic_mode import PILLS
 from billing.tests.automatic_states import STATES, TERMS, Stage
 from billing.tests.conftest import a_card
 from wallet.models import Card, Wallet

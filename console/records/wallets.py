@@ -8,6 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils import timezone
 
+from billing.automatic_mode import FILTERS, in_mode, short_words_of
 from billing.history_search import readable_text
 from console.records.base import Record, written
 from console.search import wallets_found
@@ -49,23 +50,17 @@ class _Standing(admin.SimpleListFilter):
 
 
 class _Automatic(admin.SimpleListFilter):
-    """Whether they are switched on. How they stand beyond that, the wallet's own page says."""
+    """As their owners read it."""
 
     title = "automatic payments"
     parameter_name = "automatic"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("on", "On"), ("suspended", "Suspended"), ("off", "Off")]
+        return [(mode.value, words) for mode, words in FILTERS.items()]
 
     def queryset(self, request: HttpRequest, queryset: "QuerySet[Any]") -> "QuerySet[Any]":
-        match self.value():
-            case "on":
-                return queryset.filter(automatic_payments__is_active=True, automatic_payments__suspended_at=None)
-            case "suspended":
-                return queryset.filter(automatic_payments__is_active=True, automatic_payments__suspended_at__isnull=False)
-            case "off":
-                return queryset.exclude(automatic_payments__is_active=True)
-        return queryset
+        mode = next((mode for mode in FILTERS if mode.value == self.value()), None)
+        return in_mode(queryset, mode) if mode else queryset
 
 
 @admin.register(Wallet)
@@ -74,12 +69,21 @@ class WalletAdmin(Record):
 
     list_display = ("name", "public_id", "state", "balance", "available", "held", "automatic", "found_by")
     list_filter = (_State, _Standing, _Automatic, "currency")
-    list_select_related = ("workspace", "automatic_payments")
+    list_select_related = ("workspace",)
     ordering = ("-pk",)
 
     def change_view(self, request: HttpRequest, object_id: str, *args: Any, **kwargs: Any) -> HttpResponse:
         """There is one page of a wallet, and it is not a form."""
         return redirect("admin:console_wallet", wallet_id=object_id)
+
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        """With how automatic payments stand, read for the wallets of this page at once."""
+        page = super().get_changelist_instance(request)
+        page.result_list = list(page.result_list)
+        words = short_words_of(page.result_list, now=timezone.now())
+        for wallet in page.result_list:
+            wallet.automatic_words = words[wallet.pk]
+        return page
 
     def get_queryset(self, request: HttpRequest) -> "QuerySet[Any]":
         rows: QuerySet[Any] = super().get_queryset(request)
@@ -123,11 +127,8 @@ class WalletAdmin(Record):
         return written(wallet.held_micros, wallet.currency) if wallet.held_micros else "–"
 
     @admin.display(description="Automatic payments")
-    def automatic(self, wallet: Wallet) -> str:
-        rule: AutomaticPayments | None = getattr(wallet, "automatic_payments", None)
-        if rule is None or not rule.is_active:
-            return "Off"
-        return f"Suspended: {rule.get_suspension_display().lower()}" if rule.suspended_at else "On"
+    def automatic(self, wallet: Any) -> str:
+        return str(wallet.automatic_words)
 
     @admin.display(description="Found by")
     def found_by(self, wallet: Any) -> str:

@@ -4,7 +4,8 @@ The decision is a row: a top-up of origin automatic, made under the wallet's loc
 Stripe is never asked here; top_ups.charge_top_up does, after commit.
 """
 
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 from uuid import uuid4
 from zoneinfo import ZoneInfo
@@ -116,14 +117,26 @@ def charged_so_far(wallet: Wallet, *, now: datetime) -> Charged:
 
     One that is decided on before midnight and taken after it counts on both sides: whichever day the bank calls it, no cap is passed.
     """
-    # Where the clock is set back over midnight the day begins at the first of the two: fold names the second.
-    today = now.astimezone(wallet.workspace.zone).replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
-    month = today.replace(day=1)
-    counted = TopUp.objects.filter(
-        wallet=wallet, origin=Origin.AUTOMATIC, status__in=(*OPEN_STATUSES, TopUp.Status.SUCCEEDED), created_at__gte=month - TAKEN_WITHIN
-    )
-    sums = counted.aggregate(month=Sum("amount_micros", filter=_under_way_since(month)), today=Count("pk", filter=_under_way_since(today)))
-    return Charged(month_micros=sums["month"] or 0, today=sums["today"])
+    return charged_by_wallet([wallet], now=now)[wallet.pk]
+
+
+def charged_by_wallet(wallets: Collection[Wallet], *, now: datetime) -> dict[int, Charged]:
+    """The same of each of some wallets, by their keys: one query, for pages."""
+    of_zone: dict[ZoneInfo, list[int]] = defaultdict(list)
+    for wallet in wallets:
+        of_zone[wallet.workspace.zone].append(wallet.pk)
+    counted, this_month, this_day = Q(pk__in=[]), Q(pk__in=[]), Q(pk__in=[])
+    for zone, keys in of_zone.items():
+        # Where the clock is set back over midnight the day begins at the first of the two: fold names the second.
+        today = now.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
+        month = today.replace(day=1)
+        counted |= Q(wallet__in=keys, created_at__gte=month - TAKEN_WITHIN)
+        this_month |= Q(wallet__in=keys) & _under_way_since(month)
+        this_day |= Q(wallet__in=keys) & _under_way_since(today)
+    taken = TopUp.objects.filter(counted, origin=Origin.AUTOMATIC, status__in=(*OPEN_STATUSES, TopUp.Status.SUCCEEDED))
+    sums = taken.order_by().values("wallet_id").annotate(month=Sum("amount_micros", filter=this_month), today=Count("pk", filter=this_day))
+    found = {row["wallet_id"]: Charged(month_micros=row["month"] or 0, today=row["today"]) for row in sums}
+    return {wallet.pk: found.get(wallet.pk, Charged()) for wallet in wallets}
 
 
 def _under_way_since(moment: datetime) -> Q:
