@@ -22,7 +22,8 @@ from wallet.ledger import Entry, post
 from wallet.models import Account, ChargingSwitch, Kind, Origin, TopUp, Transfer, Wallet
 from wallet.services.automatic_payments import switch_on
 from wallet.services.cards import save_card
-from wallet.services.wallets import open_wallet, stripe_customer
+from wallet.services.customers import stripe_customer
+from wallet.services.wallets import open_wallet
 from wallet_billing.local import product
 from wallet_billing.local.child import start_child
 from wallet_billing.local.product import ROOT

@@ -13,6 +13,7 @@ from wallet.models import (
     Card,
     CardSetup,
     Dispute,
+    FormerCustomer,
     OutgoingEvent,
     PaymentLink,
     Refund,
@@ -74,6 +75,7 @@ def _by_stripe_id(text: str) -> Iterator[Way]:
     yield "refund", Refund.objects.filter(stripe_refund_id=text).values_list("wallet_id", flat=True)
     yield "dispute", Dispute.objects.filter(stripe_dispute_id=text).values_list("wallet_id", flat=True)
     yield "customer", Wallet.objects.filter(stripe_customer_id=text).values_list("pk", flat=True)
+    yield "former customer", FormerCustomer.objects.filter(pk=text).values_list("wallet_id", flat=True)
     yield "card", Card.objects.filter(payment_method_id=text).values_list("wallet_id", flat=True)
     yield "card being connected", CardSetup.objects.filter(checkout_session_id=text).values_list("wallet_id", flat=True)
     yield "webhook", OutgoingEvent.objects.filter(pk=text, wallet__isnull=False).values_list("wallet_id", flat=True)

@@ -21,6 +21,7 @@ from usage.numbers import readable_numbers
 from wallet.decline_words import decline_words
 from wallet.models import Card, CardSetup, Dispute, Hold, Notice, OutgoingEvent, PaymentLink, Refund, TopUp, Transfer, Wallet, WebhookEvent
 from wallet.money import format_exact, format_money, plain_decimal
+from wallet.services.customers import customers_of
 from workspaces.activity import act_name
 from workspaces.models import AuditEntry
 
@@ -250,7 +251,7 @@ def _audit(row: AuditEntry, wallet: Wallet) -> dict[str, str]:
 # ---------------------------------------------------------------- where each stands
 def _webhooks_of(wallet: Wallet) -> "QuerySet[WebhookEvent]":
     """By the ids of what they are about: an event from Stripe knows no wallet."""
-    names: list[str] = [name for name in [wallet.stripe_customer_id] if name]
+    names = customers_of(wallet)
     for rows, column, order in (
         (TopUp.objects.filter(wallet=wallet), "payment_intent_id", "-created_at"),
         (TopUp.objects.filter(wallet=wallet), "checkout_session_id", "-created_at"),

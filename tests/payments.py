@@ -33,6 +33,7 @@ from wallet.models import (
     AutomaticPayments,
     Card,
     CardSetup,
+    FormerCustomer,
     Notice,
     Origin,
     PaymentLink,
@@ -46,10 +47,11 @@ from wallet.models import (
 from wallet.services.automatic_charges import consider_charges
 from wallet.services.automatic_payments import Switched, switch_on
 from wallet.services.cards import save_card
+from wallet.services.customers import stripe_customer
 from wallet.services.payment_links import request_payment_link
 from wallet.services.standing import announce_standings
 from wallet.services.top_ups import request_top_up
-from wallet.services.wallets import open_wallet, stripe_customer
+from wallet.services.wallets import open_wallet
 from wallet.tasks import sweep
 from wallet.tests.builders import adjustment, entry
 from wallet_billing.celery import app
@@ -149,6 +151,13 @@ class MoneyIn:
         return [(top_up.status, top_up.amount_micros / DOLLAR) for top_up in self.automatic()]
 
     # ---------------------------------------------------------------- what the world does
+    def delete_customer(self) -> str:
+        """Somebody deletes the wallet's customer in Stripe's dashboard; its id."""
+        self.wallet.refresh_from_db()
+        customer_id = stripe_customer(self.wallet)
+        stripe_gateway._client().v1.customers.delete(customer_id)
+        return customer_id
+
     def events(self, *types: str) -> list[dict[str, Any]]:
         """What Stripe has to tell, oldest first; of some types or all."""
         return [event for event in self.sandbox.state()["events"] if not types or event["type"] in types]
@@ -231,6 +240,7 @@ class MoneyIn:
         )
         WalletClosing.objects.update(next_check_at=F("next_check_at") - passed)
         Wallet.objects.update(stripe_unclear_at=F("stripe_unclear_at") - passed)
+        FormerCustomer.objects.update(let_go_at=F("let_go_at") - passed)
         AutomaticPayments.objects.update(next_try_at=F("next_try_at") - passed)
         WebhookEvent.objects.update(next_attempt_at=F("next_attempt_at") - passed)
         Notice.objects.update(next_attempt_at=F("next_attempt_at") - passed)

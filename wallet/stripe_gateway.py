@@ -63,6 +63,15 @@ def find_customer(*, workspace: str, since: datetime) -> str | None:
         return next((str(one["id"]) for one in listed if (one["metadata"] or {}).get("workspace") == workspace), None)
 
 
+def is_customer_deleted(customer_id: str) -> bool:
+    """Whether Stripe says that the customer was deleted, which it does for ever (docs.stripe.com/api/customers/delete).
+
+    Raises: GatewayError, where it knows no such customer too.
+    """
+    with _our_errors():
+        return _client().v1.customers.retrieve(customer_id).to_dict().get("deleted") is True
+
+
 def forget_payer(customer_id: str) -> None:
     """Take the mail address off the customer. Checkout writes the payer's there and shows it, unalterable, to the next one
     (docs.stripe.com/api/checkout/sessions/create#create_checkout_session-customer). Raises: GatewayError.
@@ -224,13 +233,11 @@ def retrieve_checkout(session_id: str) -> Checkout:
         return read_checkout(_client().v1.checkout.sessions.retrieve(session_id, {"expand": _CHECKOUT_PARTS}).to_dict())
 
 
-def find_checkout(*, customer_id: str, attempt_id: str, since: datetime) -> str | None:
-    """The id of the session with that attempt in its metadata, among the customer's since then. Raises: GatewayError."""
-    params: stripe.params.checkout.SessionListParams = {
-        "customer": customer_id,
-        "created": {"gte": int(since.timestamp())},
-        "limit": LIST_PAGE_SIZE,
-    }
+def find_checkout(*, customer_id: str = "", attempt_id: str, since: datetime) -> str | None:
+    """The id of the session with that attempt in its metadata, among the customer's, or all, since then. Raises: GatewayError."""
+    params: stripe.params.checkout.SessionListParams = {"created": {"gte": int(since.timestamp())}, "limit": LIST_PAGE_SIZE}
+    if customer_id:
+        params["customer"] = customer_id
     with _our_errors():
         listed = (read_checkout(session.to_dict()) for session in _all_pages(_client().v1.checkout.sessions.list(params)))
         return next((session.id for session in listed if session.attempt_id == attempt_id), None)

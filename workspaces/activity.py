@@ -30,6 +30,7 @@ ACTIONS = {
     "closing.rejected": "Closing of the wallet rejected",
     "closing.requested": "Closing of the wallet asked for",
     "closing.withdrawn": "Closing of the wallet withdrawn",
+    "customer.deleted": "Saved cards lost: they were deleted at Stripe",
     "export.made": "Export made",
     "invitation.accepted": "Invitation accepted",
     "invitation.withdrawn": "Invitation withdrawn",

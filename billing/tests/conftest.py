@@ -13,8 +13,9 @@ from stripe_sandbox.testing import RunningSandbox
 from wallet import stripe_gateway
 from wallet.models import Card, PaymentLink, Wallet
 from wallet.services.cards import save_card
+from wallet.services.customers import stripe_customer
 from wallet.services.payment_links import request_payment_link
-from wallet.services.wallets import open_wallet, stripe_customer
+from wallet.services.wallets import open_wallet
 from wallet.tests.builders import DOLLAR, card_details
 from workspaces import services
 from workspaces.models import Membership, Role, User, Workspace

@@ -15,7 +15,7 @@ from console.search import wallets_found
 from console.timeline import timeline_page
 from usage.models import Event, ProviderCost
 from usage.tests.stage import US, Metering
-from wallet.models import Notice, PaymentLink, TopUp, Wallet, WebhookEvent
+from wallet.models import FormerCustomer, Notice, PaymentLink, TopUp, Wallet, WebhookEvent
 from wallet.services.cards import save_card
 from wallet.services.holds import place_hold
 from wallet.services.payment_links import payment_link_token, request_payment_link
@@ -40,6 +40,7 @@ QUOTED: dict[str, Callable[[Wallet], str]] = {
     "payment": lambda wallet: str(the_top_up(wallet).payment_intent_id),
     "top-up": lambda wallet: str(the_top_up(wallet).pk),
     "customer at Stripe": lambda wallet: str(wallet.stripe_customer_id),
+    "former customer at Stripe": lambda wallet: "cus_deleted",
     "event of Stripe's": lambda wallet: "evt_of_the_payment",
 }
 
@@ -58,6 +59,7 @@ def known(wallet: Wallet) -> Wallet:
         payload={"data": {"object": {"id": "pi", "billing_details": {"email": "payer@example.com"}, "amount": 2000}}},
         status=WebhookEvent.Status.HANDLED,
     )
+    FormerCustomer.objects.create(customer_id="cus_deleted", wallet=wallet, let_go_at=timezone.now())
     return wallet
 
 
@@ -155,6 +157,18 @@ def test_it_lists_the_open_holds_of_one_wallet(wallet: Wallet, sam: Client) -> N
 
     assert "call-of-alice" in page
     assert "call-of-charlie" not in page
+
+
+def test_it_tells_of_a_former_customer_too(known: Wallet) -> None:
+    for customer_id in ("cus_deleted", str(known.stripe_customer_id), "cus_of_charlie"):
+        WebhookEvent.objects.create(
+            stripe_event_id=f"evt_{customer_id}", type="customer.deleted", object_id=customer_id, payload={}, status="handled"
+        )
+
+    about = {entry.text for entry in timeline_page(known, groups=["stripe"]).entries}
+
+    assert any("cus_deleted" in text for text in about)
+    assert not any("cus_of_charlie" in text for text in about)
 
 
 def test_it_filters_by_kind(known: Wallet) -> None:

@@ -16,7 +16,8 @@ from wallet.automatic_rule import Terms
 from wallet.models import Card, Wallet
 from wallet.services.automatic_payments import switch_on
 from wallet.services.cards import save_card, set_backup_card
-from wallet.services.wallets import open_wallet, stripe_customer
+from wallet.services.customers import stripe_customer
+from wallet.services.wallets import open_wallet
 from workspaces.models import Membership, Role, Scope, User, Workspace
 from workspaces.services import create_api_key
 

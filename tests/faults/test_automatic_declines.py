@@ -117,8 +117,8 @@ def test_it_lets_a_paid_top_up_lift_the_suspension(active: MoneyIn) -> None:
 
 
 def test_it_counts_what_stripe_calls_wrong_as_a_failure(active: MoneyIn, alerts: Alerts) -> None:
-    """B7: it backs off, and the card is not blamed. Here the customer was deleted by hand at Stripe."""
-    Wallet.objects.update(stripe_customer_id="cus_gone")
+    """B7: it backs off, and the card is not blamed. Here the key is of another account, which knows no such customer."""
+    Wallet.objects.update(stripe_customer_id="cus_of_another_account")
     active.use(25)
     active.work()
 

@@ -16,10 +16,10 @@ from wallet import stripe_gateway
 from wallet.errors import GatewayRejected
 from wallet.models import Discrepancy, Dispute, ReconciliationRun, Refund, StripeMovement, TopUp
 from wallet.services import reconciliation, stripe_balance
+from wallet.services.customers import stripe_customer
 from wallet.services.nightly import DiscrepancyChanged, explain_discrepancy, is_cut_off, reconcile
 from wallet.services.reconciliation import Found
 from wallet.services.top_ups import charge_top_up
-from wallet.services.wallets import stripe_customer
 from wallet.stripe_answers import read_movement
 from workspaces.models import AuditEntry, User
 

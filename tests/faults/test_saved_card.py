@@ -13,9 +13,9 @@ from wallet.errors import AmountOutOfRange, CardInUse, CardUnusable, Idempotency
 from wallet.models import Card, TopUp, Wallet
 from wallet.money import InexactAmount
 from wallet.services.cards import remove_card
+from wallet.services.customers import stripe_customer
 from wallet.services.settlement import settle_payment
 from wallet.services.top_ups import ask_after_top_up, charge_top_up, request_top_up
-from wallet.services.wallets import stripe_customer
 from wallet.stripe_objects import Payment
 
 Status = TopUp.Status

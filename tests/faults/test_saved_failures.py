@@ -10,9 +10,9 @@ from wallet import stripe_gateway
 from wallet.errors import GatewayRejected, LinkUnusable, OutcomeUnknown
 from wallet.models import CardSetup, PaymentLink, TopUp, Wallet
 from wallet.services.checkout import _ask_for_session, open_checkout, withdraw_payment_link
+from wallet.services.customers import stripe_customer
 from wallet.services.payment_links import LinkState, mark_withdrawn
 from wallet.services.renewed_keys import renew_key
-from wallet.services.wallets import stripe_customer
 
 CUSTOMER, SESSION = "customers.create", "checkout.sessions.create"
 

@@ -22,7 +22,7 @@ from wallet.models.payment_links import PaymentLink
 from wallet.models.reconciliation import Discrepancy, ReconciliationRun, StripeMovement
 from wallet.models.seals import DaySeal, Seal
 from wallet.models.top_ups import IN_FLIGHT_STATUSES, OPEN_STATUSES, UNCLEAR_STATUSES, Dispute, Origin, Refund, TopUp
-from wallet.models.wallets import Wallet
+from wallet.models.wallets import FormerCustomer, Wallet
 
 __all__ = [
     "ALWAYS_TOLD",
@@ -46,6 +46,7 @@ __all__ = [
     "Discrepancy",
     "Dispute",
     "EventType",
+    "FormerCustomer",
     "Heartbeat",
     "Hold",
     "Kind",

@@ -33,7 +33,12 @@ class Wallet(models.Model):
         default=0, help_text="The part of the balance that was given, not paid: what promotions have left. Written by ledger.post alone."
     )
     last_seq = models.BigIntegerField(default=0, help_text="seq of the newest transfer; written by ledger.post alone.")
-    stripe_customer_id = models.CharField(max_length=255, unique=True, null=True, help_text="Set once, when the wallet first meets Stripe.")
+    stripe_customer_id = models.CharField(
+        max_length=255,
+        unique=True,
+        null=True,
+        help_text="Made on first need. Null again once it was deleted at Stripe, until the next payment makes another.",
+    )
     stripe_key_renewals = models.PositiveSmallIntegerField(
         default=0, db_default=0, help_text="How often the key under which the customer is made had to be renewed: services.renewed_keys."
     )
@@ -119,3 +124,17 @@ class Wallet(models.Model):
     def paid_micros(self) -> int:
         """The part of the balance that customers paid for; negative when more was used than paid."""
         return self.balance_micros - self.promotion_micros
+
+
+class FormerCustomer(models.Model):
+    """A wallet's customer that was deleted at Stripe. What is still to come of it, a refund say, is the wallet's all the same.
+
+    Written once, by services.customers under the wallet's lock.
+    """
+
+    customer_id = models.CharField(max_length=255, primary_key=True, help_text="Stripe's id, which it never gives again.")
+    wallet = models.ForeignKey(Wallet, on_delete=models.PROTECT, related_name="former_customers")
+    let_go_at = models.DateTimeField(help_text="What was asked of Stripe for the wallet before was asked for this customer.")
+
+    def __str__(self) -> str:
+        return self.customer_id

@@ -7,8 +7,8 @@ from django.db.models.functions import Now
 from wallet import stripe_gateway
 from wallet.errors import CardInUse, CardUnusable
 from wallet.ledger import lock_wallet
-from wallet.models import OPEN_STATUSES, AutomaticPayments, Card, Notice, Wallet
-from wallet.services.automatic_suspension import lift_suspension
+from wallet.models import OPEN_STATUSES, AutomaticPayments, Card, FormerCustomer, Notice, Wallet
+from wallet.services.automatic_suspension import lift_suspension, suspend
 from wallet.services.notices import notify_admins
 from wallet.stripe_objects import CardDetails
 from workspaces.models import User
@@ -145,6 +145,25 @@ def refresh_card(details: CardDetails) -> None:
         expiry_year=details.expiry_year,
         fingerprint=details.fingerprint,
     )
+
+
+def forget_cards(wallet: Wallet) -> list[Card]:
+    """Their customer was deleted at Stripe, which detached them: none can ever be charged again, so the owner is asked for another.
+
+    The cards that are gone. The caller holds the wallet's lock.
+    """
+    gone = list(Card.objects.filter(wallet=wallet, removed_at=None).order_by("pk"))
+    lost = Card.objects.filter(pk__in=[card.pk for card in gone])
+    lost.update(removed_at=Now(), detached_at=Now(), is_default=False, is_backup=False)
+    rule = AutomaticPayments.objects.filter(wallet=wallet, is_active=True, suspended_at=None).first()
+    if rule is not None:
+        suspend(wallet, rule, AutomaticPayments.Suspension.NO_CARD)
+    return gone
+
+
+def is_lost(details: CardDetails) -> bool:
+    """Whether Stripe has detached the card by now, or is known to have deleted its customer: nothing to keep. Under the wallet's lock."""
+    return not details.reusable or FormerCustomer.objects.filter(pk=details.customer_id).exists()
 
 
 def detach_removed_card(card_id: int) -> None:

@@ -21,12 +21,12 @@ from wallet.alerts import alert
 from wallet.errors import Decline, GatewayError, GatewayRejected, GatewayUnavailable, LinkUnusable, PaymentMismatch
 from wallet.ledger import lock_wallet
 from wallet.models import OPEN_STATUSES, CardSetup, Origin, PaymentLink, TopUp
-from wallet.services.cards import save_card
+from wallet.services.cards import is_lost, save_card
+from wallet.services.customers import has_outlived_customer, look_up, stripe_customer, with_customer
 from wallet.services.payment_links import LinkState, link_state, mark_withdrawn, payment_link_token, payment_link_url
 from wallet.services.renewed_keys import is_certain, is_used_up, key_of, renew_key
 from wallet.services.settlement import end_top_up, fail_top_up, settle_payment
 from wallet.services.top_ups import payment_metadata
-from wallet.services.wallets import stripe_customer
 from wallet.stripe_objects import Checkout
 
 SESSION_LIFETIME = timedelta(hours=2)
@@ -49,19 +49,23 @@ def open_checkout(link: PaymentLink, *, saves_card: bool = False) -> str:
     """The address of the hosted page where the link is paid, or its card connected.
 
     An open session is used again; where the payer changed their mind about saving the card, or it is nearly over,
-    it is ended first, so that never two can be paid. Not inside a transaction: asks Stripe.
-    Raises: LinkUnusable; GatewayError, after which the same call is safe to repeat.
+    it is ended first, so that never two can be paid. So is one whose customer was deleted, which nobody can pay.
+    Not inside a transaction: asks Stripe. Raises: LinkUnusable; GatewayError, after which the same call is safe to repeat.
     """
+    try:
+        return with_customer(link.wallet, lambda: _open(link, saves_card=saves_card))
+    except GatewayRejected as error:
+        alert("checkout_rejected", link=link.pk, wallet=link.wallet_id, error=error)
+        raise
+
+
+def _open(link: PaymentLink, *, saves_card: bool) -> str:
     attempt = _attempt(link, saves_card=saves_card)
     if _is_spent(attempt, saves_card=saves_card):
         end_checkout(attempt)
         attempt = _attempt(link, saves_card=saves_card)
     if not attempt.checkout_url:
-        try:
-            _open_session_once(attempt)
-        except GatewayRejected as error:
-            alert("checkout_rejected", link=link.pk, wallet=link.wallet_id, error=error)
-            raise
+        _open_session_once(attempt)
         _refuse_what_is_over(link, attempt)
     return attempt.checkout_url
 
@@ -94,7 +98,7 @@ def end_checkout(attempt: Attempt) -> None:
 
     Not inside a transaction: asks Stripe. Raises: GatewayError.
     """
-    session_id = attempt.checkout_session_id or _lost_session(attempt)
+    session_id = attempt.checkout_session_id or with_customer(attempt.wallet, lambda: _lost_session(attempt))
     if session_id is None and not _end_unopened(attempt):
         session_id = attempt.checkout_session_id
     if session_id is not None:
@@ -106,7 +110,8 @@ def ask_after_checkout(attempt: Attempt) -> None:
     link = attempt.payment_link
     assert link is not None, "Only payment links are paid in Checkout."
     is_closed = link.withdrawn_at is not None or link.used_at is not None or attempt.wallet.closed_at is not None
-    if is_closed or (not attempt.checkout_session_id and _time_left(attempt) <= timedelta(0)):
+    is_over = is_closed or has_outlived_customer(attempt)
+    if is_over or (not attempt.checkout_session_id and _time_left(attempt) <= timedelta(0)):
         end_checkout(attempt)
     elif attempt.checkout_session_id:
         settle_checkout(stripe_gateway.retrieve_checkout(attempt.checkout_session_id), attempt=attempt)
@@ -190,7 +195,8 @@ def _open_setup(link: PaymentLink) -> CardSetup:
 
 def _is_spent(attempt: Attempt, *, saves_card: bool) -> bool:
     too_late = SESSION_REUSED_UNTIL if attempt.checkout_url else SESSION_OPENED_UNTIL
-    return _time_left(attempt) < too_late or (isinstance(attempt, TopUp) and attempt.saves_card != saves_card)
+    is_otherwise = isinstance(attempt, TopUp) and attempt.saves_card != saves_card
+    return _time_left(attempt) < too_late or is_otherwise or has_outlived_customer(attempt)
 
 
 def _time_left(attempt: Attempt) -> timedelta:
@@ -211,6 +217,8 @@ def _end_unopened(attempt: Attempt) -> bool:
 
 def _lost_session(attempt: Attempt) -> str | None:
     """The session whose answer was lost: its key brings it back while Stripe would open it, later it is looked for."""
+    if has_outlived_customer(attempt):
+        return _find_session(attempt)
     attempt.wallet.refresh_from_db(fields=["stripe_customer_id"])
     if attempt.wallet.stripe_customer_id is None:
         return None  # No session is opened before its customer is written down.
@@ -230,9 +238,8 @@ def _lost_session(attempt: Attempt) -> str | None:
 
 
 def _find_session(attempt: Attempt) -> str | None:
-    return stripe_gateway.find_checkout(
-        customer_id=stripe_customer(attempt.wallet), attempt_id=str(attempt.pk), since=attempt.created_at - LOOK_BACK
-    )
+    since = attempt.created_at - LOOK_BACK
+    return look_up(attempt, lambda customer: stripe_gateway.find_checkout(customer_id=customer, attempt_id=str(attempt.pk), since=since))
 
 
 def _open_session_once(attempt: Attempt) -> None:
@@ -348,6 +355,12 @@ def _settle_setup(checkout: Checkout, attempt: CardSetup) -> None:
     if checkout.card is None:
         # Something that we cannot charge, which Stripe's dashboard has to be told not to offer.
         alert("connected_no_card", card_setup=attempt.pk, wallet=attempt.wallet_id)
+        _mark_over(attempt)
+        return
+    # Before the wallet, as whoever has the sweep look at attempts takes them.
+    CardSetup.objects.select_for_update().get(pk=attempt.pk)
+    lock_wallet(attempt.wallet_id)
+    if is_lost(checkout.card):
         _mark_over(attempt)
         return
     link = attempt.payment_link

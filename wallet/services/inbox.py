@@ -15,10 +15,11 @@ from django.utils import timezone
 
 from wallet import stripe_gateway
 from wallet.alerts import alert
-from wallet.errors import GatewayError, PaymentMismatch, UnknownPayment
-from wallet.models import PaymentLink, TopUp, WebhookEvent
+from wallet.errors import GatewayError, GatewayUnavailable, PaymentMismatch, UnknownPayment
+from wallet.models import PaymentLink, TopUp, Wallet, WebhookEvent
 from wallet.services.cards import refresh_card
 from wallet.services.checkout import find_attempt, settle_checkout
+from wallet.services.customers import let_customer_go
 from wallet.services.disputes import apply_dispute
 from wallet.services.payment_links import DECLINES_MAX, mark_withdrawn
 from wallet.services.refunds import apply_refund
@@ -210,6 +211,15 @@ def _prepare_card(event: WebhookEvent) -> Effect | None:
     return (lambda: refresh_card(details)) if details else None
 
 
+def _prepare_deleted_customer(event: WebhookEvent) -> Effect | None:
+    wallet = Wallet.objects.filter(stripe_customer_id=event.object_id).first()
+    if wallet is None:
+        return None
+    if not stripe_gateway.is_customer_deleted(event.object_id):
+        raise GatewayUnavailable(f"Stripe tells that {event.object_id} was deleted, and still has it.")
+    return lambda: let_customer_go(wallet.pk, customer_id=event.object_id)
+
+
 _PREPARE: dict[str, Callable[[WebhookEvent], Effect | None]] = {
     "checkout.session.completed": _prepare_checkout,
     "checkout.session.async_payment_succeeded": _prepare_checkout,
@@ -230,5 +240,6 @@ _PREPARE: dict[str, Callable[[WebhookEvent], Effect | None]] = {
     "charge.dispute.closed": _prepare_dispute,
     "payment_method.updated": _prepare_card,
     "payment_method.automatically_updated": _prepare_card,
+    "customer.deleted": _prepare_deleted_customer,
 }
 """Every event that the endpoint should be subscribed to; any other is kept and ignored."""

@@ -20,7 +20,7 @@ from django.utils import timezone
 
 from wallet.errors import AmountOutOfRange, IdempotencyConflict, LinkUnusable, WalletClosed
 from wallet.ledger import lock_wallet
-from wallet.models import IN_FLIGHT_STATUSES, Notice, Origin, PaymentLink, TopUp, Wallet
+from wallet.models import IN_FLIGHT_STATUSES, CardSetup, Notice, Origin, PaymentLink, TopUp, Wallet
 from wallet.money import currency_of, format_money, to_minor
 from wallet.services.notices import notify
 from workspaces.models import User
@@ -212,6 +212,12 @@ def mark_withdrawn(link: PaymentLink) -> None:
     if PaymentLink.objects.filter(pk=link.pk, used_at=None, withdrawn_at=None).update(withdrawn_at=Now()):
         record("payment_link.withdrawn", workspace=link.wallet_id, target=link.get_purpose_display(), before=_told(link))
     link.refresh_from_db(fields=["withdrawn_at", "used_at"])
+
+
+def look_after_attempts(wallet_id: int) -> None:
+    """Have the sweep look now at whatever may be under way by a link of the wallet. Locks: top-up, so before the wallet."""
+    for attempts in (TopUp.objects.filter(payment_link__isnull=False), CardSetup.objects.all()):
+        attempts.filter(wallet=wallet_id, next_check_at__isnull=False).update(next_check_at=Now())
 
 
 def _told(link: PaymentLink) -> dict[str, object]:

@@ -28,7 +28,7 @@ _SUSPENSIONS = {
         "{card} can't be charged any more. {why}",
         "Use another card, or try again once your bank allows it.",
     ),
-    Suspension.NO_CARD: ("The balance is low, and no card is connected that can be charged.", "Connect a card."),
+    Suspension.NO_CARD: ("Your saved card can't be charged any more, and no card is connected that can be charged.", "Connect a card."),
     Suspension.NOT_CONFIRMED: (
         "Your bank wanted you to confirm a payment of {amount}, and nobody did in time.",
         "Try again and confirm the payment, or use another card.",

@@ -18,7 +18,8 @@ from wallet.errors import Decline, PaymentMismatch, UnknownPayment
 from wallet.ledger import Entry, lock_wallet, post
 from wallet.models import Account, Card, EventType, Kind, Notice, Origin, PaymentLink, TopUp, Wallet
 from wallet.services.automatic_outcomes import note_outcome
-from wallet.services.cards import save_card
+from wallet.services.cards import is_lost, save_card
+from wallet.services.customers import is_customer_of, wallets_of_customers
 from wallet.services.notices import notify_admins
 from wallet.services.outgoing import announce
 from wallet.services.standing import announce_standings
@@ -115,7 +116,7 @@ def adopt_payment(payment: Payment) -> TopUp | None:
     toward their owner's caps again.
     None where the customer is no wallet's, or nothing was paid. Locks: top-up → wallet.
     """
-    wallet = Wallet.objects.filter(stripe_customer_id=payment.customer_id).first() if payment.customer_id else None
+    wallet = Wallet.objects.filter(pk__in=wallets_of_customers([payment.customer_id]).values()).first()
     if wallet is None or not payment.succeeded or payment.amount_micros is None:
         return None
     # No lock before the top-up's own: of two who adopt at once, the payment's unique id lets one make the row.
@@ -180,11 +181,12 @@ def _by_id(rows: QuerySet[TopUp], text: str) -> TopUp | None:
 
 
 def _mismatch(payment: Payment, *, top_up: TopUp, wallet: Wallet) -> str:
+    customer_id = payment.customer_id if is_customer_of(wallet, payment.customer_id) else wallet.stripe_customer_id
     expected = {
         "amount": (payment.amount_micros, top_up.amount_micros),
         "currency": (payment.currency, wallet.currency),
         "mode": (payment.livemode, settings.STRIPE_LIVE),
-        "customer": (payment.customer_id, wallet.stripe_customer_id),
+        "customer": (payment.customer_id, customer_id),
     }
     return ", ".join(f"{name} {found!r} instead of {wanted!r}" for name, (found, wanted) in expected.items() if found != wanted)
 
@@ -241,7 +243,7 @@ def _use_link(link_id: UUID) -> None:
 
 
 def _keep_card(top_up: TopUp, details: CardDetails | None) -> Card | None:
-    if details is None or not details.reusable or not top_up.saves_card:
+    if details is None or not top_up.saves_card or is_lost(details):
         return None
     return save_card(top_up.wallet_id, details, connected_by=top_up.requested_by, is_from_payment=True)
 

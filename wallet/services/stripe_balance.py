@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
 
-from wallet.models import Discrepancy, Dispute, Refund, StripeMovement, TopUp, Transfer, Wallet
+from wallet.models import Discrepancy, Dispute, Refund, StripeMovement, TopUp, Transfer
 from wallet.money import CURRENCIES, format_exact, format_money
+from wallet.services.customers import wallets_of_customers
 from wallet.services.disputes import dispute_key
 from wallet.services.settlement import top_up_key
 from wallet.stripe_objects import Movement
@@ -122,7 +123,7 @@ class _Known:
         self.refunds = dict(Refund.objects.filter(stripe_refund_id__in=sources).values_list("stripe_refund_id", "amount_micros"))
         self.disputes = set(Dispute.objects.filter(stripe_dispute_id__in=sources).values_list("stripe_dispute_id", flat=True))
         customers = {movement.customer_id for movement in batch if movement.customer_id}
-        self.wallets = dict(Wallet.objects.filter(stripe_customer_id__in=customers).values_list("stripe_customer_id", "pk"))
+        self.wallets = wallets_of_customers(customers)
 
     def wallet_of(self, movement: Movement) -> int | None:
         top_up = self.top_ups.get(movement.payment_id)

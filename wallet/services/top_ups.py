@@ -28,9 +28,9 @@ from wallet.ledger import lock_wallet
 from wallet.models import AutomaticPayments, Card, Origin, TopUp, Wallet
 from wallet.services.automatic_charges import is_allowed
 from wallet.services.charging_switch import charging_is_paused
+from wallet.services.customers import has_outlived_customer, let_go_if_deleted, look_up, stripe_customer
 from wallet.services.payment_links import check_top_up_amount
 from wallet.services.settlement import AUTHENTICATION_REQUIRED, end_top_up, fail_top_up, settle_payment, why_to_cancel
-from wallet.services.wallets import stripe_customer
 from wallet.stripe_objects import Payment
 from workspaces.models import User
 from workspaces.services.audit import record
@@ -144,6 +144,10 @@ def ask_after_top_up(top_up: TopUp) -> None:
         settle_payment(payment)
     elif top_up.status not in _CHARGEABLE or _age(top_up) >= KEY_REMEMBERED_FOR:
         _give_to_a_person(top_up)
+    elif has_outlived_customer(top_up):
+        # Its card went with its customer: what Stripe does not list by then, it has not charged and never will.
+        if _age(top_up) >= LOOKED_UP_AFTER:
+            _fail_for_lost_card(top_up)
     elif not _is_still_allowed(top_up):
         # Nothing is sent again that its owner does not want any more, that passes a cap by now, or whose wallet was frozen or closed;
         # what never reached Stripe is dropped (faults: B21).
@@ -257,16 +261,23 @@ def _end_unfinished(top_up: TopUp, error: CardDeclined) -> None:
 
 
 def _record_rejection(top_up: TopUp, error: GatewayRejected) -> None:
+    if not error.key_was_used and let_go_if_deleted(top_up.wallet):
+        _fail_for_lost_card(top_up)
+        return
     alert("charge_rejected", top_up=top_up.pk, wallet=top_up.wallet_id, error=error)
     if error.key_was_used:
         # An earlier request under this key asked for something else, and may have charged.
         _give_to_a_person(top_up)
     elif error.param == "payment_method":
-        # Detached by the operator's hand, or gone with its customer: the same answer for ever, so another card must do.
-        fail_top_up(top_up.pk, decline=Decline(code="card_gone", message="The card can't be charged any more. Nothing was charged."))
+        # Detached by the operator's hand: the same answer for ever, so another card must do.
+        _fail_for_lost_card(top_up)
     else:
         message = "The payment could not be made. Nothing was charged; we have been told."
         fail_top_up(top_up.pk, decline=Decline(code="rejected", message=message))
+
+
+def _fail_for_lost_card(top_up: TopUp) -> None:
+    fail_top_up(top_up.pk, decline=Decline(code="card_gone", message="The card can't be charged any more. Nothing was charged."))
 
 
 def _record_unknown(top_up: TopUp, error: GatewayError) -> None:
@@ -280,8 +291,12 @@ def _payment_at_stripe(top_up: TopUp) -> Payment | None:
     if top_up.payment_intent_id:
         return stripe_gateway.retrieve_payment(top_up.payment_intent_id)
     since = (top_up.sent_at or top_up.created_at) - LOOK_BACK
-    listed = stripe_gateway.payments_since(since, customer_id=stripe_customer(top_up.wallet))
-    return next((payment for payment in listed if payment.top_up_id == str(top_up.pk)), None)
+
+    def find(customer_id: str) -> Payment | None:
+        listed = stripe_gateway.payments_since(since, customer_id=customer_id)
+        return next((payment for payment in listed if payment.top_up_id == str(top_up.pk)), None)
+
+    return look_up(top_up, find)
 
 
 def _give_to_a_person(top_up: TopUp) -> None:

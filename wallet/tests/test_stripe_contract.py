@@ -55,6 +55,7 @@ def use_everything(sandbox: RunningSandbox) -> None:
     customer = gateway.create_customer(name="Acme Calls", workspace="ws_1", idempotency_key="cust-1")
     gateway.find_customer(workspace="ws_1", since=since)
     gateway.forget_payer(customer)
+    gateway.is_customer_deleted(customer)
     session: dict[str, Any] = {
         "customer_id": customer,
         "currency": "usd",
