@@ -64,10 +64,7 @@ def find_customer(*, workspace: str, since: datetime) -> str | None:
 
 
 def is_customer_deleted(customer_id: str) -> bool:
-    """Whether Stripe says that the customer was deleted, which it does for ever (docs.stripe.com/api/customers/delete).
-
-    Raises: GatewayError, where it knows no such customer too.
-    """
+    """Whether Stripe says that it was deleted (docs.stripe.com/api/customers/delete). Raises: GatewayError, where it knows none too."""
     with _our_errors():
         return _client().v1.customers.retrieve(customer_id).to_dict().get("deleted") is True
 

@@ -65,7 +65,7 @@ def test_it_goes_on_with_another_customer(active: MoneyIn, sandbox: RunningSandb
 
     sandbox.pay_checkout(open_checkout(active.ask_for_link(dollars=20)))
     active.deliver()
-    assert active.balance == 50
+    assert (active.balance, active.rule.suspension) == (50, AutomaticPayments.Suspension.NO_CARD)
 
     sandbox.pay_checkout(open_checkout(active.ask_for_link(dollars=None)))
     active.deliver()

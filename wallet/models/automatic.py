@@ -17,7 +17,9 @@ class AutomaticPayments(models.Model):
     """
 
     class Suspension(models.TextChoices):
-        """Why nothing is charged until the owner acts, another card is connected, or (but after a lost dispute) somebody pays."""
+        """Why nothing is charged until the owner acts, another card is connected, or somebody pays: but neither after a lost dispute,
+        nor where no card is left, is a payment enough.
+        """
 
         DECLINED = "declined", "Declined three times"
         CARD_REFUSED = "card_refused", "The card can't be charged any more"

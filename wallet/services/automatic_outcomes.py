@@ -49,6 +49,9 @@ def _note_success(wallet: Wallet, rule: AutomaticPayments, top_up: TopUp) -> Non
     if rule.suspension == Suspension.DISPUTED:
         # Whoever paid, or whatever was under way when the bank decided: neither is the owner's word.
         return
+    if rule.suspension == Suspension.NO_CARD and chargeable_card(wallet) is None:
+        # Paid by link, or by the card that went while it was charged: there is still none to go on with.
+        return
     was_due = rule.next_try_at is not None or rule.suspended_at is not None
     lift(wallet, rule)
     if rule.is_active and (was_due or top_up.origin == Origin.AUTOMATIC) and wallet.available_micros < rule.threshold_micros:
