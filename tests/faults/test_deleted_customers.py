@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from uuid import uuid4
 
 import pytest
+from django.urls import reverse
 from django.utils import timezone
 
 from stripe_sandbox.testing import RunningSandbox
@@ -62,6 +63,10 @@ def test_it_goes_on_with_another_customer(active: MoneyIn, sandbox: RunningSandb
     entry = AuditEntry.objects.get(action="customer.deleted")
     assert (entry.actor_label, entry.target, entry.before) == ("system", deleted, {"cards": ["Visa •••• 4242"]})
     assert alerts() == ["customer_deleted"]
+    active.client.force_login(active.alice)
+    for page in ("billing:billing", "billing:automatic_payments", "billing:add_balance"):
+        answer = active.client.get(reverse(page, args=[active.wallet.workspace.public_id]), follow=True)
+        assert (answer.status_code, "There is no card to charge" in answer.content.decode()) == (200, True), page
 
     sandbox.pay_checkout(open_checkout(active.ask_for_link(dollars=20)))
     active.deliver()
