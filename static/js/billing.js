@@ -91,10 +91,20 @@
   });
 
   /* ---- when the page brings itself up to date, what was open stays open and what was chosen meanwhile stays chosen */
-  let entered = null;
+  let entered = null, isLate = false;
   document.addEventListener("htmx:oobBeforeSwap", (event) => {
-    const { target, fragment } = event.detail;
-    if (target.dataset.shows !== fragment.firstElementChild.dataset.shows) event.detail.shouldSwap = false;
+    const { target, fragment } = event.detail, part = fragment.firstElementChild;
+    entered = null;
+    if (target.dataset.shows !== part.dataset.shows) {
+      event.detail.shouldSwap = false;
+      isLate = true;
+      return;
+    }
+    /* What was left out has not been seen: the next time asks for it again. The live part comes last. */
+    if (target.id === "live") {
+      if (isLate) part.setAttribute("hx-vals", target.getAttribute("hx-vals"));
+      isLate = false;
+    }
     entered = target.contains(document.activeElement) && document.activeElement;
     target.querySelectorAll("details[id][open]").forEach((open) => {
       const fresh = fragment.getElementById(open.id), explained = open.querySelector(".explained");

@@ -20,6 +20,20 @@ def news(page: Page, northside: Northside) -> None:
     expect_balance(page, f"${northside.balance:,.2f}")
 
 
+def hear_late(page: Page, northside: Northside) -> list[Route]:
+    """Money comes, and the page asks for news as it stands now. The request is kept here and not sent on."""
+    kept: list[Route] = []
+
+    def keep(route: Route) -> None:
+        kept.append(route)
+
+    post(northside.wallet.pk, [adjustment(DOLLAR, description="Credit")])
+    page.route(re.compile("/refresh"), keep, times=1)
+    with page.expect_request(re.compile("/refresh")):
+        page.evaluate("document.body.dispatchEvent(new Event('wallet-changed'))")
+    return kept
+
+
 def chip(page: Page, name: str) -> None:
     page.locator("#history .chips").get_by_role("link", name=name, exact=True).click()
 
@@ -78,3 +92,42 @@ def test_it_shows_the_last_of_two_that_were_chosen(danas: Page, northside: North
     assert [one.request.failure for one in waiting] == ["net::ERR_ABORTED"]
     expect(danas.locator("#history tr.transfer")).to_have_count(1)
     assert danas.url.endswith("?show=top-ups")
+
+
+def test_it_leaves_what_was_chosen_and_opened_while_news_was_on_its_way(danas: Page, northside: Northside) -> None:
+    fill_history(northside.wallet, calls=5)
+    danas.reload()
+    late = hear_late(danas, northside)
+    chip(danas, "Top-ups")
+    expect(danas.locator("#history .chip[aria-current]")).to_have_text("Top-ups")
+    row = danas.locator("#history tr.transfer", has_text="Top-up")
+    row.locator("summary").press("Enter")
+    expect(row.locator(".explained dt").first).to_be_visible()
+
+    late[0].continue_()
+
+    expect_balance(danas, f"${northside.balance:,.2f}")
+    expect(danas.locator("#history tr.transfer")).to_have_count(1)
+    expect(row.locator(".explained dt").first).to_be_visible()
+
+
+def test_it_asks_again_for_what_it_left_out(danas: Page, northside: Northside) -> None:
+    fill_history(northside.wallet, calls=5)
+    danas.reload()
+    before_the_news = danas.request.get(f"{danas.url}?show=other", headers={"HX-Request": "true", "HX-Target": "history"})
+
+    def answer(route: Route) -> None:
+        route.fulfill(response=before_the_news)
+
+    danas.route(re.compile(r"/billing\?show=other"), answer)
+    late = hear_late(danas, northside)
+    chip(danas, "Other")
+    expect(danas.locator("#history .empty")).to_be_visible()
+    late[0].continue_()
+    expect_balance(danas, f"${northside.balance:,.2f}")
+    expect(danas.locator("#live.htmx-added")).to_have_count(0)
+
+    danas.evaluate("document.body.dispatchEvent(new Event('wallet-changed'))")
+
+    expect(danas.locator("#history tr.transfer")).to_have_text(re.compile("Credit"))
+    expect(danas.locator("#history .chip[aria-current]")).to_have_text("Other")
