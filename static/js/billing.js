@@ -91,11 +91,16 @@
   });
 
   /* ---- when the page brings itself up to date, what was open stays open and what was chosen meanwhile stays chosen */
-  let entered = null, isLate = false;
+  let entered = null, isLate = false, reachedThen = "";
+  const reached = () => (document.getElementById("history-oldest") || {}).value;
+  document.addEventListener("htmx:configRequest", (event) => {
+    if (event.target.id === "live") reachedThen = reached();
+  });
   document.addEventListener("htmx:oobBeforeSwap", (event) => {
     const { target, fragment } = event.detail, part = fragment.firstElementChild;
     entered = null;
-    if (target.dataset.shows !== part.dataset.shows) {
+    const hasMore = target.id === "history-list" && reached() !== reachedThen;
+    if (hasMore || target.dataset.shows !== part.dataset.shows) {
       event.detail.shouldSwap = false;
       isLate = true;
       return;

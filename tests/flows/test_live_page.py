@@ -111,6 +111,22 @@ def test_it_leaves_what_was_chosen_and_opened_while_news_was_on_its_way(danas: P
     expect(row.locator(".explained dt").first).to_be_visible()
 
 
+def test_it_leaves_what_was_loaded_while_news_was_on_its_way(danas: Page, northside: Northside) -> None:
+    post(northside.wallet.pk, [adjustment(DOLLAR, description=f"Credit {number}") for number in range(30)])
+    danas.reload()
+    rows = danas.locator("#history tr.transfer")
+    late = hear_late(danas, northside)
+    danas.get_by_role("link", name="Load more").click()
+    expect(rows).to_have_count(30)
+
+    late[0].continue_()
+
+    expect_balance(danas, f"${northside.balance:,.2f}")
+    expect(rows).to_have_count(30)
+    news(danas, northside)
+    expect(rows).to_have_count(32)
+
+
 def test_it_asks_again_for_what_it_left_out(danas: Page, northside: Northside) -> None:
     fill_history(northside.wallet, calls=5)
     danas.reload()
