@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.contrib import admin
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils.html import format_html
@@ -13,6 +14,7 @@ from django.utils.safestring import SafeString
 from console.records.base import Record
 from usage.models import KeptEvent
 from wallet.models import Delivery, Notice, OutgoingEvent, WebhookEvent
+from workspaces.staff import StaffRole, may_act
 
 SHOWN = frozenset(
     {
@@ -92,7 +94,7 @@ class OutgoingEventAdmin(Record):
 
 @admin.register(Delivery)
 class DeliveryAdmin(Record):
-    """How the telling went."""
+    """How the telling went; of the platform's own endpoints for finance alone, as on their pages."""
 
     list_display = ("created_at", "event", "endpoint", "attempts", "last_status", "delivered_at", "next_attempt_at", "last_error")
     list_filter = (("delivered_at", admin.EmptyFieldListFilter),)
@@ -100,6 +102,10 @@ class DeliveryAdmin(Record):
     ordering = ("-pk",)
     exact = ("event_id",)
     wallet_column = "event__wallet"
+
+    def get_queryset(self, request: HttpRequest) -> "QuerySet[Any]":
+        rows: QuerySet[Any] = super().get_queryset(request)
+        return rows if may_act(request.user, roles=[StaffRole.FINANCE]) else rows.filter(endpoint__workspace__isnull=False)
 
 
 @admin.register(KeptEvent)

@@ -231,6 +231,22 @@ def test_it_is_for_finance_alone(
     assert (link in text_of(browser.get("/admin/")), link in text_of(frances.get("/admin/"))) == (False, True)
 
 
+@pytest.mark.parametrize(("who", "seen"), [("frances", {"platform", "theirs"}), ("sam", {"theirs"}), ("petra", {"theirs"})])
+def test_it_lists_what_the_platform_was_told_for_finance_alone(
+    request: pytest.FixtureRequest, endpoint: WebhookEndpoint, wallet: Wallet, who: str, seen: set[str]
+) -> None:
+    endpoint_of(wallet.workspace, "https://hooks.example.com/theirs")
+    tell(wallet)
+    browser = request.getfixturevalue(who)
+
+    listed = text_of(browser.get(reverse("admin:wallet_delivery_changelist")))
+
+    assert set(re.findall(r"hooks\.example\.com/(\w+)", listed)) == seen
+    for delivery in Delivery.objects.select_related("endpoint"):
+        row = text_of(browser.get(reverse("admin:wallet_delivery_change", args=[delivery.pk]), follow=True))
+        assert (delivery.endpoint.url in row) == (delivery.endpoint.url.rpartition("/")[2] in seen)
+
+
 def test_it_reaches_no_endpoint_and_no_message_of_a_workspace(frances: Client, endpoint: WebhookEndpoint, wallet: Wallet) -> None:
     """By their ids, or by the platform's endpoint and a message to theirs; and nobody reaches the platform's by a workspace's address."""
     theirs = endpoint_of(wallet.workspace, "https://hooks.example.com/theirs").endpoint
