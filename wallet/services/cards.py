@@ -155,10 +155,17 @@ def forget_cards(wallet: Wallet) -> list[Card]:
     gone = list(Card.objects.filter(wallet=wallet, removed_at=None).order_by("pk"))
     lost = Card.objects.filter(pk__in=[card.pk for card in gone])
     lost.update(removed_at=Now(), detached_at=Now(), is_default=False, is_backup=False)
-    rule = AutomaticPayments.objects.filter(wallet=wallet, is_active=True, suspended_at=None).first()
-    if rule is not None:
-        suspend(wallet, rule, AutomaticPayments.Suspension.NO_CARD)
+    if wallet.closed_at is None:
+        _suspend_without_card(wallet)
     return gone
+
+
+def _suspend_without_card(wallet: Wallet) -> None:
+    """Also where the rule is suspended already, as any payment would lift that; but what a lost dispute began, its owner alone ends."""
+    reason, lost_dispute = AutomaticPayments.Suspension.NO_CARD, AutomaticPayments.Suspension.DISPUTED
+    rule = AutomaticPayments.objects.filter(wallet=wallet, is_active=True).exclude(suspension__in=(reason, lost_dispute)).first()
+    if rule is not None:
+        suspend(wallet, rule, reason)
 
 
 def is_lost(details: CardDetails) -> bool:
