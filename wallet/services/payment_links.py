@@ -218,8 +218,8 @@ def look_after_attempts(wallet_id: int) -> None:
     """Have the sweep look now at whatever may be under way by a link of the wallet. Locks: top-up, so before the wallet."""
     for attempts in (TopUp.objects.filter(payment_link__isnull=False), CardSetup.objects.all()):
         watched = attempts.filter(wallet=wallet_id, next_check_at__isnull=False)
-        # An UPDATE alone would lock them in whatever order it comes upon them.
-        locked = list(watched.select_for_update().order_by("pk").values_list("pk", flat=True))
+        # Locked as an UPDATE locks, which alone would take them in whatever order it comes upon them.
+        locked = list(watched.select_for_update(no_key=True).order_by("pk").values_list("pk", flat=True))
         attempts.filter(pk__in=locked).update(next_check_at=Now())
 
 
