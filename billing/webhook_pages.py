@@ -3,7 +3,7 @@
 Who may open them, and where they stand, is for the views: billing.views.webhooks for owners, console.views.webhooks for staff.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
@@ -133,14 +133,12 @@ def remove_endpoint(request: HttpRequest, desk: Desk, endpoint_id: int) -> HttpR
 def send_test(request: HttpRequest, desk: Desk, endpoint_id: int) -> HttpResponse:
     """Sends a test, and shows in the log what becomes of it."""
     found = _endpoint(desk, endpoint_id)
-    if _may_send(request, desk):
-        try:
-            webhook_endpoints.send_test(found)
-        except EndpointDisabled as refusal:
-            messages.error(request, str(refusal))
-        else:
-            messages.success(request, "A test is on its way. What becomes of it stands below.")
-    return _back(desk, found)
+
+    def send() -> str:
+        webhook_endpoints.send_test(found)
+        return "A test is on its way. What becomes of it stands below."
+
+    return _after_sending(request, desk, found, send)
 
 
 @require_POST
@@ -189,28 +187,24 @@ def show_delivery_row(request: HttpRequest, desk: Desk, endpoint_id: int, delive
 def resend(request: HttpRequest, desk: Desk, endpoint_id: int, delivery_id: int) -> HttpResponse:
     """Sends the message again, whatever became of it."""
     found = _delivery(desk, endpoint_id, delivery_id)
-    if _may_send(request, desk):
-        try:
-            deliveries.send_again(found)
-        except EndpointDisabled as refusal:
-            messages.error(request, str(refusal))
-        else:
-            messages.success(request, "The message is on its way again.")
-    return _back(desk, found.endpoint)
+
+    def send() -> str:
+        deliveries.send_again(found)
+        return "The message is on its way again."
+
+    return _after_sending(request, desk, found.endpoint, send)
 
 
 @require_POST
 def resend_failed(request: HttpRequest, desk: Desk, endpoint_id: int) -> HttpResponse:
     """Sends again whatever was given up, as many as may go at once."""
     found = _endpoint(desk, endpoint_id)
-    if _may_send(request, desk):
-        try:
-            count = deliveries.send_failed_again(found)
-        except EndpointDisabled as refusal:
-            messages.error(request, str(refusal))
-        else:
-            messages.success(request, f"{count} message{'' if count == 1 else 's'} will be sent again, within minutes.")
-    return _back(desk, found)
+
+    def send() -> str:
+        count = deliveries.send_failed_again(found)
+        return f"{count} message{'' if count == 1 else 's'} will be sent again, within minutes."
+
+    return _after_sending(request, desk, found, send)
 
 
 # ---------------------------------------------------------------- shared
@@ -245,11 +239,16 @@ def _allowed(desk: Desk, form: WebhookEndpointForm) -> bool:
     return False
 
 
-def _may_send(request: HttpRequest, desk: Desk) -> bool:
+def _after_sending(request: HttpRequest, desk: Desk, endpoint: WebhookEndpoint, send: Callable[[], str]) -> HttpResponse:
+    """Back to the endpoint, with what `send` says that it did, or why nothing was sent."""
     if _spend(desk, WEBHOOK_SENDS_PER_WORKSPACE):
-        return True
-    messages.error(request, TOO_OFTEN)
-    return False
+        try:
+            messages.success(request, send())
+        except EndpointDisabled as refusal:
+            messages.error(request, str(refusal))
+    else:
+        messages.error(request, TOO_OFTEN)
+    return _back(desk, endpoint)
 
 
 def _spend(desk: Desk, limit: Limit) -> bool:
