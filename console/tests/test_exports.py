@@ -36,8 +36,8 @@ def test_it_makes_the_journal_day_by_day(frances: Client) -> None:
     asked = Export.objects.get()
     make_export(str(asked.pk))
 
-    days, zone = {"first_day": date(2026, 10, 1), "last_day": date(2026, 10, 3)}, ZoneInfo("Europe/Berlin")
-    assert file_of(asked) == "\ufeff" + "".join(journal_lines(**days, zone=zone))
+    journal = journal_lines(first_day=date(2026, 10, 1), last_day=date(2026, 10, 3), zone=ZoneInfo("Europe/Berlin"))
+    assert file_of(asked) == "\ufeff" + "".join(journal)
     assert (asked.state, asked.rows_done) == ("ready", 12)
     assert len(list(csv.reader(file_of(asked).splitlines()))) == 13
     assert AuditEntry.objects.get(action="export.made").is_staff_act
