@@ -26,9 +26,9 @@ from billing.tests.uses import event, report, set_prices
 from wallet.ledger import post
 from wallet.models import Wallet
 from wallet.tests.builders import DOLLAR, adjustment, entry
-from wallet.tests.threads import at_once
 from wallet_billing.celery import app
 from workspaces.models import AuditEntry, User
+from workspaces.tests.threads import at_once
 
 pytestmark = pytest.mark.django_db
 

@@ -12,8 +12,8 @@ from usage.models import Meter, UsageDay
 from usage.tests.stage import METERS
 from wallet.models import Notice, Wallet
 from wallet.tests.builders import DOLLAR, make_wallet
-from wallet.tests.threads import at_once, errors
 from workspaces.models import Membership, Role, User
+from workspaces.tests.threads import at_once, errors
 
 pytestmark = pytest.mark.django_db
 NOW = datetime(2026, 7, 21, 12, tzinfo=UTC)

@@ -25,8 +25,8 @@ from wallet.services.checkout import open_checkout
 from wallet.services.top_ups import send_claimed
 from wallet.tasks import charge_top_up as charge_top_up_task
 from wallet.tasks import sweep
-from wallet.tests.threads import at_once, errors
 from wallet_billing.celery import app
+from workspaces.tests.threads import at_once, errors
 
 pytestmark = pytest.mark.xdist_group("races")
 MANY = 50

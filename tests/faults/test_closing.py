@@ -20,8 +20,8 @@ from wallet.services.refund_requests import reject_refund
 from wallet.services.second_person import reject, withdraw
 from wallet.tests.builders import promotion_of
 from wallet.tests.staff import new_form
-from wallet.tests.threads import at_once, errors
 from workspaces.models import AuditEntry
+from workspaces.tests.threads import at_once, errors
 
 pytestmark = pytest.mark.thorough
 

@@ -10,7 +10,6 @@ from django.utils import timezone
 from stripe_sandbox.testing import RunningSandbox
 from tests.faults.automatic import told
 from tests.faults.processes import wait_until
-from tests.faults.test_races import at_once
 from tests.payments import MoneyIn
 from wallet.ledger import lock_wallet
 from wallet.models import AutomaticPayments, Card, FormerCustomer, Notice, TopUp
@@ -18,6 +17,7 @@ from wallet.services.automatic_suspension import suspend
 from wallet.services.checkout import open_checkout
 from wallet.services.customers import let_customer_go, stripe_customer
 from wallet.services.wallets import close_wallet
+from workspaces.tests.threads import at_once
 
 Suspension = AutomaticPayments.Suspension
 
@@ -78,7 +78,7 @@ def test_it_locks_the_attempts_in_the_order_of_their_ids(money_in: MoneyIn) -> N
         link = money_in.ask_for_link()
         fields = {"wallet": money_in.wallet, "origin": "payment_link", "payment_link": link, "amount_micros": link.amount_micros}
         TopUp.objects.create(pk=number, request_id=str(number), next_check_at=timezone.now(), **fields)
-    telling = threading.Thread(target=at_once, args=[lambda: let_customer_go(money_in.wallet.pk, customer_id=customer_id)])
+    telling = threading.Thread(target=at_once, args=[[lambda: let_customer_go(money_in.wallet.pk, customer_id=customer_id)]])
 
     with transaction.atomic():
         TopUp.objects.select_for_update().get(pk=ids[0])

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
 from uuid import uuid4
 
 import pytest
@@ -11,7 +12,6 @@ from django.utils import timezone
 
 from stripe_sandbox.testing import RunningSandbox
 from tests.faults.automatic import told
-from tests.faults.test_races import at_once
 from tests.payments import Alerts, MoneyIn
 from wallet import stripe_gateway
 from wallet.errors import GatewayRejected, GatewayUnavailable, OutcomeUnknown
@@ -35,6 +35,7 @@ from wallet.services.settlement import adopt_payment, settle_payment
 from wallet.services.stripe_balance import Comparison
 from wallet.services.top_ups import charge_top_up
 from workspaces.models import AuditEntry
+from workspaces.tests.threads import answers, at_once, errors
 
 Status = TopUp.Status
 CHARGE = "payment_intents.create"
@@ -325,11 +326,11 @@ def test_it_finds_the_session_of_the_former_customer_whose_answer_was_lost(money
 # ---------------------------------------------------------------- races
 def test_it_lets_go_once_however_often_it_is_told(active: MoneyIn) -> None:
     deleted = active.delete_customer()
-    _, faults = at_once(*[lambda: let_customer_go(active.wallet.pk, customer_id=deleted)] * 8)
+    outcomes = at_once([lambda: let_customer_go(active.wallet.pk, customer_id=deleted)] * 8)
     active.deliver()
     reconcile_since()
 
-    assert faults == []
+    assert errors(outcomes) == []
     assert (FormerCustomer.objects.count(), AuditEntry.objects.filter(action="customer.deleted").count()) == (1, 1)
     assert told(Notice.Kind.AUTOMATIC_FAILED) == 1
 
@@ -349,9 +350,9 @@ def test_it_needs_the_lock_to_let_go_once(active: MoneyIn, no_row_locks: None, m
 
     monkeypatch.setattr("wallet.services.customers.database_time", moment_of_all)
 
-    _, faults = at_once(*[lambda: let_customer_go(active.wallet.pk, customer_id=deleted)] * 4)
+    outcomes = at_once([lambda: let_customer_go(active.wallet.pk, customer_id=deleted)] * 4)
 
-    assert len(faults) == 3
+    assert len(errors(outcomes)) == 3
     assert FormerCustomer.objects.count() == 1
 
 
@@ -359,11 +360,11 @@ def test_it_makes_one_customer_when_two_need_the_next_at_once(money_in: MoneyIn,
     let_customer_go(money_in.wallet.pk, customer_id=money_in.delete_customer())
     rows = [Wallet.objects.get() for _ in range(4)]
 
-    made, faults = at_once(*[lambda row=row: stripe_customer(row) for row in rows])
+    outcomes = at_once([partial(stripe_customer, row) for row in rows])
 
     # A key that is busy is asked for again by whoever needs it.
-    assert all(isinstance(fault, GatewayUnavailable) for fault in faults)
-    assert set(made) == set(live_customers(sandbox)) == {customer_of(money_in)}
+    assert all(isinstance(fault, GatewayUnavailable) for fault in errors(outcomes))
+    assert set(answers(outcomes)) == set(live_customers(sandbox)) == {customer_of(money_in)}
 
 
 def test_it_takes_no_former_customer_for_the_next(money_in: MoneyIn, sandbox: RunningSandbox) -> None:

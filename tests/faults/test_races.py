@@ -1,13 +1,11 @@
 """Many at once: each race leads to one effect, and its twin with the lock switched off fails."""
 
 import json
-import threading
 import time
-from collections.abc import Callable
-from typing import TypeVar
+from functools import partial
 
 import pytest
-from django.db import IntegrityError, connection
+from django.db import IntegrityError
 from django.test import Client
 
 from stripe_sandbox.testing import RunningSandbox
@@ -22,30 +20,12 @@ from wallet.services.refunds import apply_refund
 from wallet.services.settlement import settle_payment
 from wallet.services.top_ups import charge_top_up
 from wallet.stripe_objects import CardDetails, Payment
+from workspaces.tests.threads import answers, at_once, errors
+
+# One after the other even where tests run side by side: the server has connections for one race at a time.
+pytestmark = pytest.mark.xdist_group("races")
 
 MANY = 50
-Result = TypeVar("Result")
-
-
-def at_once(*calls: Callable[[], Result]) -> tuple[list[Result], list[BaseException]]:
-    """Runs all of them in threads that start together, each with a connection of its own; what came back, and what was raised."""
-    start, results, faults = threading.Barrier(len(calls)), list[Result](), list[BaseException]()
-
-    def run(call: Callable[[], Result]) -> None:
-        start.wait()
-        try:
-            results.append(call())
-        except BaseException as fault:  # noqa: BLE001 -- whatever it is, the test looks at it
-            faults.append(fault)
-        finally:
-            connection.close()
-
-    threads = [threading.Thread(target=run, args=[call]) for call in calls]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
-    return results, faults
 
 
 @pytest.fixture
@@ -69,20 +49,20 @@ def paid(money_in: MoneyIn, sandbox: RunningSandbox) -> Payment:
 
 def test_it_credits_once_when_fifty_settle_at_once(money_in: MoneyIn, paid: Payment, slow_credit: None) -> None:
     """A7, S19: webhook, success page and sweep, all at once."""
-    results, faults = at_once(*[lambda: settle_payment(paid)] * MANY)
+    outcomes = at_once([lambda: settle_payment(paid)] * MANY)
 
-    assert faults == []
-    assert {top_up.status for top_up in results} == {TopUp.Status.SUCCEEDED}
-    assert len({top_up.receipt_number for top_up in results}) == 1
+    assert errors(outcomes) == []
+    assert {top_up.status for top_up in answers(outcomes)} == {TopUp.Status.SUCCEEDED}
+    assert len({top_up.receipt_number for top_up in answers(outcomes)}) == 1
     assert money_in.moves() == [("top_up", 20)]
 
 
 def test_it_needs_the_lock_to_settle(money_in: MoneyIn, paid: Payment, slow_credit: None, no_row_locks: None) -> None:
     """The twin of the one above: without the row locks the same race ends in refusals by the database."""
-    results, faults = at_once(*[lambda: settle_payment(paid)] * MANY)
+    outcomes = at_once([lambda: settle_payment(paid)] * MANY)
 
-    assert any(isinstance(fault, IntegrityError) for fault in faults), "the race does not test the lock"
-    assert len(results) < MANY
+    assert any(isinstance(fault, IntegrityError) for fault in errors(outcomes)), "the race does not test the lock"
+    assert len(answers(outcomes)) < MANY
     assert Transfer.objects.count() == 1, "the unique key holds even then"
 
 
@@ -93,11 +73,11 @@ def test_it_credits_once_when_page_webhook_and_sweep_meet(money_in: MoneyIn, pai
         money_in.post(event)
     money_in.lose_messages()
     link = PaymentLink.objects.get()
-    handlers = [lambda key=event["id"]: handle_event(key) for event in events for _ in range(4)]
+    handlers = [partial(handle_event, event["id"]) for event in events for _ in range(4)]
 
-    _, faults = at_once(*handlers, *[lambda: return_from_checkout(link)] * 4)
+    outcomes = at_once([*handlers, *[lambda: return_from_checkout(link)] * 4])
 
-    assert faults == []
+    assert errors(outcomes) == []
     assert money_in.moves() == [("top_up", 20)]
     assert {event.status for event in WebhookEvent.objects.all()} == {WebhookEvent.Status.HANDLED}
 
@@ -111,10 +91,10 @@ def test_it_keeps_one_event_of_fifty_copies(money_in: MoneyIn, paid: Payment) ->
         headers = {"Stripe-Signature": signed(body)}
         return Client().post(WEBHOOK, data=body, content_type="application/json", headers=headers).status_code
 
-    statuses, faults = at_once(*[post] * MANY)
+    outcomes = at_once([post] * MANY)
     money_in.work()
 
-    assert (set(statuses), faults) == ({200}, [])
+    assert (set(answers(outcomes)), errors(outcomes)) == ({200}, [])
     assert WebhookEvent.objects.count() == 1
     assert money_in.moves() == [("top_up", 20)]
 
@@ -123,10 +103,10 @@ def test_it_makes_one_row_of_a_form_sent_many_times_at_once(money_in: MoneyIn) -
     """A1, S19."""
     card = money_in.connect_card()
 
-    rows, faults = at_once(*[lambda: money_in.ask_for_top_up(card, request_id="form-1")] * 20)
+    outcomes = at_once([lambda: money_in.ask_for_top_up(card, request_id="form-1")] * 20)
 
-    assert faults == []
-    assert len({row.pk for row in rows}) == TopUp.objects.count() == 1
+    assert errors(outcomes) == []
+    assert len({row.pk for row in answers(outcomes)}) == TopUp.objects.count() == 1
 
 
 def test_it_needs_the_lock_to_make_one_row(money_in: MoneyIn, no_row_locks: None, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -134,18 +114,18 @@ def test_it_needs_the_lock_to_make_one_row(money_in: MoneyIn, no_row_locks: None
     card = money_in.connect_card()
     monkeypatch.setattr("wallet.services.top_ups._check_card", lambda *_: time.sleep(0.05))
 
-    _, faults = at_once(*[lambda: money_in.ask_for_top_up(card, request_id="form-1")] * 20)
+    outcomes = at_once([lambda: money_in.ask_for_top_up(card, request_id="form-1")] * 20)
 
-    assert any(isinstance(fault, IntegrityError) for fault in faults)
+    assert any(isinstance(fault, IntegrityError) for fault in errors(outcomes))
 
 
 def test_it_sends_one_request_however_many_workers_have_the_task(money_in: MoneyIn) -> None:
     """B12, A1: a second worker, a second click, a message that came back."""
     top_up = money_in.ask_for_top_up(money_in.connect_card())
 
-    results, faults = at_once(*[lambda: charge_top_up(top_up.pk)] * 20)
+    outcomes = at_once([lambda: charge_top_up(top_up.pk)] * 20)
 
-    assert (faults, len(results)) == ([], 20)
+    assert (errors(outcomes), len(answers(outcomes))) == ([], 20)
     assert len(money_in.requests("payment_intents.create")) == 1
     assert money_in.moves() == [("top_up", 20)]
 
@@ -160,7 +140,7 @@ def test_it_needs_the_claim_to_send_one_request(money_in: MoneyIn, monkeypatch: 
         top_ups.send_claimed(top_up.pk)
         return top_up
 
-    at_once(*[charge_without_claim] * 20)
+    at_once([charge_without_claim] * 20)
 
     assert len(money_in.requests("payment_intents.create")) > 1
     assert money_in.charges() == 1
@@ -171,10 +151,10 @@ def test_it_opens_one_session_for_many_payers_at_once(money_in: MoneyIn, sandbox
     link = money_in.ask_for_link()
     sandbox.fault("delay_before", match="checkout.sessions.create", seconds=0.3)
 
-    addresses, faults = at_once(*[lambda: open_checkout(PaymentLink.objects.get(pk=link.pk))] * 8)
+    outcomes = at_once([lambda: open_checkout(PaymentLink.objects.get(pk=link.pk))] * 8)
 
-    assert faults == []
-    assert len(set(addresses)) == TopUp.objects.count() == len(sandbox.state()["checkout_sessions"]) == 1
+    assert errors(outcomes) == []
+    assert len(set(answers(outcomes))) == TopUp.objects.count() == len(sandbox.state()["checkout_sessions"]) == 1
 
 
 def test_it_never_deadlocks_two_payments_of_one_link(money_in: MoneyIn, sandbox: RunningSandbox, slow_credit: None) -> None:
@@ -187,9 +167,9 @@ def test_it_never_deadlocks_two_payments_of_one_link(money_in: MoneyIn, sandbox:
     sandbox.pay_checkout(second)
     payments = [stripe_gateway.retrieve_payment(intent["id"]) for intent in sandbox.state()["payment_intents"]]
 
-    _, faults = at_once(*[lambda payment=payment: settle_payment(payment) for payment in payments])
+    outcomes = at_once([partial(settle_payment, payment) for payment in payments])
 
-    assert faults == []
+    assert errors(outcomes) == []
     assert money_in.moves() == [("top_up", 20), ("top_up", 20)]
 
 
@@ -198,9 +178,9 @@ def test_it_takes_a_refund_once_when_told_by_many_at_once(money_in: MoneyIn, san
     settle_payment(paid)
     state = stripe_gateway.retrieve_refund(sandbox.refund(paid.id, amount=500)["id"])
 
-    _, faults = at_once(*[lambda: apply_refund(state)] * 20)
+    outcomes = at_once([lambda: apply_refund(state)] * 20)
 
-    assert faults == []
+    assert errors(outcomes) == []
     assert money_in.moves() == [("top_up", 20), ("refund", -5)]
 
 
@@ -210,9 +190,9 @@ def test_it_has_one_default_card_when_many_are_connected_at_once(money_in: Money
         for number in range(10)
     ]
 
-    _, faults = at_once(*[lambda card=card: save_card(money_in.wallet.pk, card, connected_by=None) for card in details])
+    outcomes = at_once([partial(save_card, money_in.wallet.pk, card, connected_by=None) for card in details])
 
-    assert faults == []
+    assert errors(outcomes) == []
     assert (Card.objects.count(), Card.objects.filter(is_default=True).count()) == (10, 1)
 
 
@@ -234,7 +214,7 @@ def test_it_never_deadlocks_credits_against_each_other(money_in: MoneyIn, sandbo
         )
     payments = list(stripe_gateway.payments_since(rows[0].created_at))
 
-    _, faults = at_once(*[lambda payment=payment: settle_payment(payment) for payment in [*payments, *payments[::-1]] for _ in range(2)])
+    outcomes = at_once([partial(settle_payment, payment) for payment in [*payments, *payments[::-1]] for _ in range(2)])
 
-    assert faults == []
+    assert errors(outcomes) == []
     assert money_in.balance == sum(row.amount_micros for row in rows) / DOLLAR

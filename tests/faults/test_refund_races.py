@@ -14,7 +14,7 @@ from wallet.services import refund_requests
 from wallet.services.reconciliation import reconcile_since
 from wallet.services.refund_sending import send_refund
 from wallet.tests.staff import new_form
-from wallet.tests.threads import at_once, errors
+from workspaces.tests.threads import at_once, errors
 
 pytestmark = pytest.mark.thorough
 Status = RefundRequest.Status

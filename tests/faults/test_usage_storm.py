@@ -22,8 +22,8 @@ from wallet.models import Hold
 from wallet.services.holds import expire_due_holds
 from wallet.tests.books import assert_books_balance
 from wallet.tests.builders import paid_top_up, refund_of
-from wallet.tests.threads import at_once, errors
 from workspaces.tests.api_caller import Answer, Caller, new_key
+from workspaces.tests.threads import at_once, errors
 
 # One after the other even where tests run side by side: the server has connections for one race at a time.
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.xdist_group("races"), pytest.mark.thorough]

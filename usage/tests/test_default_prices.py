@@ -11,7 +11,7 @@ from usage.models import Meter, MeterKind, PriceVersion, Rate, RateCard
 from usage.rating import first_block_cost
 from usage.services.default_prices import Seeded, seed_default_prices
 from usage.services.prices import Terms, current_prices, end_rate, open_default_card, publish_rates
-from workspaces.tests.race import at_once
+from workspaces.tests.threads import at_once
 
 pytestmark = pytest.mark.django_db
 NOBODY = 0
@@ -99,7 +99,7 @@ def test_it_prices_on_a_card_that_stood_before_only_meters_that_are_new() -> Non
 
 @pytest.mark.django_db(transaction=True)
 def test_it_seeds_once_when_two_start_at_once() -> None:
-    outcomes = at_once(seed_default_prices, seed_default_prices)
+    outcomes = at_once([seed_default_prices, seed_default_prices])
 
     assert sorted(outcome.cards for outcome in outcomes) == [0, len(CURRENCIES)]
     assert Rate.objects.count() == len(CURRENCIES) * PER_CURRENCY

@@ -17,9 +17,9 @@ from usage.services.prices import Terms, end_rate, open_default_card, publish_ra
 from usage.tests.stage import CENT, DOLLAR, LONG_AGO, MINUTE_MICROS, Metering, make_metering, seconds_ago
 from wallet.services.wallets import open_wallet
 from wallet.tests.books import assert_books_balance
-from wallet.tests.threads import at_once, errors
 from workspaces.models import Workspace
 from workspaces.tests.api_caller import caller
+from workspaces.tests.threads import at_once, errors
 
 pytestmark = pytest.mark.django_db
 

@@ -26,7 +26,8 @@ from usage.services.prices import (
 from wallet.models import Wallet
 from wallet.services.wallets import open_wallet
 from workspaces.models import Workspace
-from workspaces.tests.race import at_once, meet_after
+from workspaces.tests.race import meet_after
+from workspaces.tests.threads import at_once
 
 pytestmark = pytest.mark.django_db
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
@@ -160,7 +161,7 @@ def test_it_takes_effect_at_once_for_everyone_who_has_prices_in_memory(card: Rat
     publish_rates(card, terms=[OUT], valid_from=LONG_AGO)
     assert price(wallet) == 14_000
 
-    at_once(lambda: publish_rates(card, terms=[DEARER]))
+    at_once([lambda: publish_rates(card, terms=[DEARER])])
 
     assert price(wallet) == 20_000
 
@@ -172,7 +173,7 @@ def test_it_shows_nobody_a_change_before_its_commit(card: RateCard, wallet: Wall
         publish_rates(card, terms=[DEARER])
         assert price(wallet) == 20_000
 
-        assert at_once(lambda: price(wallet)) == [14_000]
+        assert at_once([lambda: price(wallet)]) == [14_000]
 
     assert price(wallet) == 20_000
 
@@ -343,7 +344,7 @@ def test_it_withdraws_a_rate_that_was_planned(card: RateCard, wallet: Wallet) ->
 
 # ---------------------------------------------------------------- two at once
 def publish_both(card: RateCard) -> list[Any]:
-    return at_once(lambda: publish_rates(card, terms=[OUT]), lambda: publish_rates(card, terms=[DEARER]))
+    return at_once([lambda: publish_rates(card, terms=[OUT]), lambda: publish_rates(card, terms=[DEARER])])
 
 
 @pytest.mark.django_db(transaction=True)
@@ -375,7 +376,7 @@ def test_it_opens_one_card_for_two_who_ask_at_once(meter: Meter, wallet: Wallet)
     def open_it() -> RateCard:
         return open_own_card(wallet, name="Northside's")
 
-    first, second = at_once(open_it, open_it)
+    first, second = at_once([open_it, open_it])
 
     assert first == second
     assert RateCard.objects.count() == 1

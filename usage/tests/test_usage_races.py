@@ -21,8 +21,8 @@ from wallet.services import holds as wallet_holds
 from wallet.services.holds import expire_due_holds
 from wallet.tests.books import assert_books_balance
 from wallet.tests.builders import paid_top_up
-from wallet.tests.threads import at_once, errors
 from workspaces.tests.api_caller import Answer, Caller
+from workspaces.tests.threads import at_once, errors
 
 # One after the other even where tests run side by side: the server has connections for one race at a time.
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.xdist_group("races")]

@@ -19,9 +19,9 @@ from wallet.services.second_person import alone_up_to_micros, reject, withdraw
 from wallet.tests.books import assert_books_balance
 from wallet.tests.builders import DOLLAR, balance_of, make_wallet, promotion_of
 from wallet.tests.staff import staff, staff_acts
-from wallet.tests.threads import at_once, errors
 from workspaces.acting import Actor, acting_as
 from workspaces.models import AuditEntry, User
+from workspaces.tests.threads import at_once, errors
 
 pytestmark = pytest.mark.django_db
 Status = Adjustment.Status

@@ -10,8 +10,8 @@ from wallet.services.card_expiry import tell_of_expiring_cards
 from wallet.services.cards import remove_card, save_card, set_backup_card
 from wallet.tasks import tell_of_expiring_cards as task
 from wallet.tests.builders import card_details, make_wallet
-from wallet.tests.threads import at_once, errors
 from workspaces.models import Membership, Role, User
+from workspaces.tests.threads import at_once, errors
 
 pytestmark = pytest.mark.django_db
 

@@ -13,7 +13,7 @@ from wallet.models import Card, TopUp, Wallet
 from wallet.services import cards
 from wallet.services.cards import remove_card, save_card, set_backup_card, set_default_card
 from wallet.tests.builders import DOLLAR, card_details, make_wallet, open_top_up
-from wallet.tests.threads import at_once, errors
+from workspaces.tests.threads import at_once, errors
 
 pytestmark = pytest.mark.django_db
 

@@ -15,7 +15,7 @@ from wallet.services.webhook_endpoints import NewEndpoint, rotate_secret, switch
 from wallet.tasks import tidy_webhooks
 from wallet.tests.hooks import endpoint_of, fresh, grow_old, pass_time, tell, told, work
 from wallet.tests.receiver import Receiver, made_up_names
-from wallet.tests.threads import at_once, errors
+from workspaces.tests.threads import at_once, errors
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("private_targets")]
 with_real_commits = pytest.mark.django_db(transaction=True)

@@ -16,8 +16,8 @@ from wallet.services.top_ups import request_top_up
 from wallet.services.wallets import close_wallet
 from wallet.tests.builders import DOLLAR, automatic_payments_of, card_details, make_wallet, paid_top_up
 from wallet.tests.staff import new_form, staff, staff_acts
-from wallet.tests.threads import at_once, errors
 from workspaces.models import User
+from workspaces.tests.threads import at_once, errors
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from wallet.services.promotions import expire_promotion, grant_promotion
 from wallet.services.settlement import adopt_payment, settle_payment
 from wallet.tests.books import assert_books_balance
 from wallet.tests.builders import DOLLAR, adjustment, entry, make_wallet, open_top_up, payment_of, promotion_of
-from wallet.tests.threads import at_once, errors
+from workspaces.tests.threads import at_once, errors
 
 # One after the other even where tests run side by side: the server has connections for one race at a time.
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.xdist_group("races")]

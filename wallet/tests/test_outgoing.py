@@ -17,7 +17,7 @@ from wallet.services.settlement import end_top_up, fail_top_up, settle_payment
 from wallet.services.webhook_endpoints import remove_endpoint, send_test, switch_off
 from wallet.tests.builders import DOLLAR, adjustment, make_wallet, open_top_up, payment_of
 from wallet.tests.hooks import endpoint_of, tell, waiting
-from wallet.tests.threads import at_once, errors
+from workspaces.tests.threads import at_once, errors
 
 pytestmark = pytest.mark.django_db
 with_real_commits = pytest.mark.django_db(transaction=True)

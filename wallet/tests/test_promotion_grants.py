@@ -17,8 +17,8 @@ from wallet.services.wallets import close_wallet
 from wallet.tests.books import assert_books_balance
 from wallet.tests.builders import DOLLAR, balance_of
 from wallet.tests.staff import new_form, staff, staff_acts
-from wallet.tests.threads import at_once, errors
 from workspaces.models import User
+from workspaces.tests.threads import at_once, errors
 
 Status = PromotionGrant.Status
 

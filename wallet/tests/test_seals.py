@@ -13,7 +13,7 @@ from wallet.models import DaySeal, Seal, Wallet
 from wallet.services.books import CHECKS, check_books, find_faults
 from wallet.services.seals import first_broken_day, seal_day, seal_days
 from wallet.tests.builders import DOLLAR, adjustment, entry, make_wallet
-from wallet.tests.threads import at_once, errors
+from workspaces.tests.threads import at_once, errors
 
 pytestmark = pytest.mark.django_db
 

@@ -18,8 +18,8 @@ from wallet.services.standing import announce_standing, announce_standings, set_
 from wallet.services.sweep import wake_everything_due
 from wallet.standing import Standing, standing_of
 from wallet.tests.builders import DOLLAR, adjustment, charge, entry, make_wallet, paid_top_up, promotion_of, refund_of
-from wallet.tests.threads import at_once, errors
 from workspaces.models import Membership, Role, User
+from workspaces.tests.threads import at_once, errors
 
 HOUR = timedelta(hours=1)
 Kind = Notice.Kind

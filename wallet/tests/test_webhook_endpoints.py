@@ -28,8 +28,8 @@ from wallet.services.webhook_endpoints import (
 from wallet.tests.builders import make_wallet
 from wallet.tests.hooks import pass_time
 from wallet.tests.receiver import Names, made_up_names
-from wallet.tests.threads import at_once
 from workspaces.models import AuditEntry, Membership, Role, User, Workspace
+from workspaces.tests.threads import at_once
 
 pytestmark = pytest.mark.django_db
 

@@ -11,7 +11,7 @@ from wallet.models import Origin, PaymentLink, TopUp
 from wallet.services.payment_links import mark_withdrawn, request_payment_link
 from wallet.services.settlement import settle_payment
 from wallet.tests.builders import DOLLAR, make_wallet, payment_of
-from wallet.tests.threads import at_once, errors
+from workspaces.tests.threads import at_once, errors
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.xdist_group("races")]
 

@@ -1,38 +1,16 @@
-"""Two things at the same instant, each in its own thread and on its own connection."""
+"""Brings two that run at once to the same place, and takes the lock away that would keep them apart."""
 
 import threading
-from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
 import pytest
-from django.db import connection
 
 from workspaces import locking
 from workspaces.models import Workspace
 
 # Long enough for the other thread to arrive where nothing holds it back.
 MEETING_SECONDS = 1.0
-
-
-def at_once(*acts: Callable[[], Any]) -> list[Any]:
-    """What each returned, or the exception that it raised."""
-    outcomes: list[Any] = [None] * len(acts)
-
-    def run(index: int) -> None:
-        try:
-            outcomes[index] = acts[index]()
-        except Exception as error:  # noqa: BLE001 -- handed to the test, which looks at it
-            outcomes[index] = error
-        finally:
-            connection.close()
-
-    threads = [threading.Thread(target=run, args=(index,)) for index in range(len(acts))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(timeout=30)
-    return outcomes
 
 
 def meet_after(monkeypatch: pytest.MonkeyPatch, *, module: Any, name: str, parties: int = 2) -> None:

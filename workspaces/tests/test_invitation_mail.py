@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from workspaces import queries, services, tasks
 from workspaces.models import SEND_ATTEMPTS_MAX, Invitation, Membership, Role, User, Workspace
-from workspaces.tests.race import at_once
+from workspaces.tests.threads import at_once
 
 Of = Callable[[User], Membership]
 
@@ -45,7 +45,7 @@ def test_it_sends_once(invitation: Invitation) -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_it_sends_once_when_two_workers_take_it_at_once(transactional_db: None, invitation: Invitation) -> None:
-    sent = at_once(lambda: services.send_invitation(invitation.pk), lambda: services.send_invitation(invitation.pk))
+    sent = at_once([lambda: services.send_invitation(invitation.pk), lambda: services.send_invitation(invitation.pk)])
 
     assert sorted(sent) == [False, True]
     assert len(mail.outbox) == 1

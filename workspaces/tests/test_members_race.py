@@ -8,7 +8,8 @@ from workspaces import services
 from workspaces.errors import LastOwner
 from workspaces.models import Membership, Role, User, Workspace
 from workspaces.services import members
-from workspaces.tests.race import at_once, meet_after, without_lock
+from workspaces.tests.race import meet_after, without_lock
+from workspaces.tests.threads import at_once
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -59,7 +60,7 @@ def _both_leave(alice: User, bob: User, *, membership_of: Of, monkeypatch: pytes
     services.change_role(membership_of(bob), by=membership_of(alice), role=Role.OWNER)
     hers, his = membership_of(alice), membership_of(bob)
     meet_after(monkeypatch, module=members, name="other_owners")
-    return at_once(lambda: services.leave_workspace(hers), lambda: services.leave_workspace(his))
+    return at_once([lambda: services.leave_workspace(hers), lambda: services.leave_workspace(his)])
 
 
 def _both_demote(alice: User, bob: User, *, membership_of: Of, monkeypatch: pytest.MonkeyPatch) -> list[object]:
@@ -67,8 +68,10 @@ def _both_demote(alice: User, bob: User, *, membership_of: Of, monkeypatch: pyte
     hers, his = membership_of(alice), membership_of(bob)
     meet_after(monkeypatch, module=members, name="other_owners")
     return at_once(
-        lambda: services.change_role(his, by=hers, role=Role.MEMBER),
-        lambda: services.change_role(hers, by=his, role=Role.MEMBER),
+        [
+            lambda: services.change_role(his, by=hers, role=Role.MEMBER),
+            lambda: services.change_role(hers, by=his, role=Role.MEMBER),
+        ]
     )
 
 

@@ -11,7 +11,7 @@ from usage.services.lab_calls import RUNNING_MAX, TooManyCalls
 from usage.tests.lab.conftest import MINUTE_OUT, Call, standing
 from wallet.models import Wallet
 from wallet.tests.builders import DOLLAR
-from wallet.tests.threads import at_once, errors
+from workspaces.tests.threads import at_once, errors
 
 # One after the other even where tests run side by side: the server has connections for one race at a time.
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.xdist_group("races")]

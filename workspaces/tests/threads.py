@@ -2,18 +2,19 @@
 
 import threading
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from django.db import connection
 
 START_SECONDS_MAX = 30
 
 
-def at_once(acts: Sequence[Callable[[], object]]) -> list[object]:
+def at_once(acts: Sequence[Callable[[], Any]]) -> list[Any]:
     """Do them all at once; what each answered, or the error that it raised, in their order."""
-    outcomes: list[object] = [None] * len(acts)
+    outcomes: list[Any] = [None] * len(acts)
     start = threading.Barrier(len(acts), timeout=START_SECONDS_MAX)
 
-    def run(number: int, act: Callable[[], object]) -> None:
+    def run(number: int, act: Callable[[], Any]) -> None:
         try:
             # Connected before the start, so that it is the acts that race and not the handshakes.
             connection.ensure_connection()
@@ -35,3 +36,8 @@ def at_once(acts: Sequence[Callable[[], object]]) -> list[object]:
 def errors(outcomes: Sequence[object]) -> list[Exception]:
     """Those that raised."""
     return [outcome for outcome in outcomes if isinstance(outcome, Exception)]
+
+
+def answers(outcomes: Sequence[object]) -> list[Any]:
+    """What the others answered."""
+    return [outcome for outcome in outcomes if not isinstance(outcome, Exception)]
